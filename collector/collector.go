@@ -1,0 +1,239 @@
+package collector
+
+import (
+	"context"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-kit/log"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
+)
+
+// Options are what a Collector is made of.
+type Options struct {
+	Config    Config
+	Airflow   airflow.Config
+	Telemetry *Telemetry // shared by the collectors before and after a reload
+	Logger    log.Logger
+}
+
+// Collector asks one Airflow, one collection at a time. It is safe for concurrent use.
+type Collector struct {
+	cfg       Config
+	client    *airflow.Client
+	telemetry *Telemetry
+	report    reporter
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	// acceptedCalls counts answers to calls that need a login.
+	acceptedCalls atomic.Uint64
+
+	mu      sync.Mutex // guards what follows
+	parts   []*partState
+	flight  *flight   // the collection under way, nil for none
+	started time.Time // of the newest collection
+	up      bool      // of the newest collection
+	backoff backoff
+	closed  bool
+}
+
+// flight is one collection under way.
+type flight struct {
+	done   chan struct{}
+	scope  scope
+	before uint64 // acceptedCalls at its start
+}
+
+// New builds a collector; it asks nothing before the first Snapshot. The error
+// names the key that is wrong.
+func New(o Options) (*Collector, error) {
+	if err := o.Config.Validate(); err != nil {
+		return nil, err
+	}
+	c := &Collector{cfg: o.Config, telemetry: o.Telemetry, report: reporter{logger: o.Logger}}
+	o.Airflow.Observe = c.observe
+	client, err := airflow.New(o.Airflow)
+	if err != nil {
+		return nil, err
+	}
+	c.client = client
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	for _, p := range []part{
+		healthPart{},
+		newTaskInstancesPart(o.Config.MaxRows),
+		poolsPart{},
+	} {
+		c.parts = append(c.parts, &partState{part: p})
+		c.telemetry.seed(p.name())
+	}
+	return c, nil
+}
+
+// observe is told of each request.
+func (c *Collector) observe(r airflow.Request) {
+	if !r.Open && r.Status >= 200 && r.Status < 300 {
+		c.acceptedCalls.Add(1)
+	}
+	c.telemetry.observe(r)
+}
+
+// Close ends the collection under way, waits for it, and drops the connections
+// to Airflow. A Snapshot after Close tells what was known.
+func (c *Collector) Close() {
+	c.cancel()
+	c.mu.Lock()
+	c.closed = true
+	f := c.flight
+	c.mu.Unlock()
+	if f != nil {
+		<-f.done
+	}
+	c.client.Close()
+}
+
+// Snapshot triggers a collection, or joins the one under way, unless the
+// newest one is younger than Config.Refresh. It waits no longer than ctx, and
+// then tells what is known; the collection goes on for the next one who asks.
+func (c *Collector) Snapshot(ctx context.Context) *Snapshot {
+	if f := c.join(); f != nil {
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.snapshot()
+}
+
+// join returns the collection to wait for, nil for none.
+func (c *Collector) join() *flight {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	if c.flight != nil || c.closed || (!c.started.IsZero() && now.Sub(c.started) < c.cfg.Refresh) {
+		return c.flight
+	}
+	c.started = now
+	c.flight = &flight{done: make(chan struct{}), scope: c.backoff.scope(now), before: c.acceptedCalls.Load()}
+	go c.collect(c.flight)
+	return c.flight
+}
+
+// collect refreshes what is due and within the scope of f.
+func (c *Collector) collect(f *flight) {
+	defer c.land(f)
+	defer func() {
+		if r := recover(); r != nil {
+			c.telemetry.Panicked()
+			c.report.bug(&panicError{r, debug.Stack()})
+		}
+	}()
+	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.CollectionTimeout)
+	defer cancel()
+	first, rest := c.plan(f)
+	c.refresh(ctx, first)
+	if f.scope != askHealthFirst || c.succeeded(first) {
+		c.refresh(ctx, rest)
+	}
+	if c.ctx.Err() == nil {
+		c.report.collection(c.results())
+	}
+}
+
+// results copies how the parts are, for the log.
+func (c *Collector) results() []partState {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	results := make([]partState, len(c.parts))
+	for i, s := range c.parts {
+		results[i] = *s
+	}
+	return results
+}
+
+// plan marks the parts to refresh as running and returns those that go first,
+// and those that follow.
+func (c *Collector) plan(f *flight) (first, rest []*partState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	for _, s := range c.parts {
+		_, isHealth := s.part.(healthPart)
+		_, isFirstLogin := s.part.(*taskInstancesPart)
+		switch {
+		case !s.due(now):
+		case f.scope == askEverything, isHealth, f.scope == askOneLogin && isFirstLogin:
+			first = append(first, s)
+		case f.scope == askHealthFirst:
+			rest = append(rest, s)
+		}
+	}
+	return first, rest
+}
+
+// refresh fetches the given parts side by side. The limit on requests is the client's.
+func (c *Collector) refresh(ctx context.Context, parts []*partState) {
+	c.mu.Lock()
+	for _, s := range parts {
+		s.running = true
+	}
+	c.mu.Unlock()
+	var g errgroup.Group
+	for _, s := range parts {
+		g.Go(func() error {
+			c.refreshPart(ctx, s)
+			return nil
+		})
+	}
+	_ = g.Wait() // the errors are kept with the parts
+}
+
+func (c *Collector) refreshPart(ctx context.Context, s *partState) {
+	started := time.Now()
+	v, err := fetchSafely(ctx, s.part, c.client)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.running = false
+	s.attemptedAt, s.duration, s.err = started, time.Since(started), err
+	if err == nil {
+		s.value, s.fetchedAt = v, started
+		return
+	}
+	c.telemetry.failed(s.part.name(), err)
+}
+
+func (c *Collector) succeeded(parts []*partState) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range parts {
+		if s.err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// land ends the collection.
+func (c *Collector) land(f *flight) {
+	c.mu.Lock()
+	c.up = c.acceptedCalls.Load() > f.before
+	o := unreachable
+	if c.up {
+		o = accepted
+	}
+	for _, s := range c.parts {
+		if class := classOf(s.err); !c.up && s.err != nil && (class == airflow.ClassAuth || class == airflow.ClassForbidden) {
+			o = refused
+		}
+	}
+	c.backoff.note(time.Now(), f.scope, o)
+	c.flight = nil
+	c.mu.Unlock()
+	close(f.done)
+}

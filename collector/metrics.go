@@ -1,0 +1,142 @@
+package collector
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metric declares one metric family. The exposition, the README's table and
+// the tests all read the same declaration.
+type Metric struct {
+	Name   string
+	Type   string // gauge, counter or histogram
+	Labels []string
+	Help   string
+}
+
+// metricID is the place of a family in the table.
+type metricID int
+
+// The families, in the order of the README's table.
+const (
+	up metricID = iota
+	info
+	componentHealthy
+	componentHeartbeat
+
+	unfinishedTaskInstances
+	taskInstances
+	taskInstancesOldest
+	taskInstancesRetrying
+	queueTaskInstances
+	poolSlots
+	poolSize
+	poolUsedSlots
+	poolOldest
+
+	collectorSuccess
+	collectorError
+	collectorDuration
+	collectorLastRefresh
+	collectorTruncated
+	collectorErrors
+	scrapeBudget
+	apiRequests
+	apiRequestDuration
+	apiResponseBytes
+	panics
+	clockSkew
+	reloadSuccessful
+	reloadTimestamp
+
+	metricCount
+)
+
+var table = [metricCount]Metric{
+	up:                 {"airflow_up", "gauge", nil, "1: the last collection reached Airflow's API and was let in. 0: it was not, see airflow_exporter_collector_error."},
+	info:               {"airflow_info", "gauge", []string{"version", "api", "url"}, "Always 1. The version of Airflow, the API that is asked, and Airflow's address for people."},
+	componentHealthy:   {"airflow_component_healthy", "gauge", []string{"component"}, "1: Airflow calls the component healthy, 0: it does not. Absent for components that this Airflow does not have."},
+	componentHeartbeat: {"airflow_component_last_heartbeat_timestamp_seconds", "gauge", []string{"component"}, "Newest heartbeat of the component, which Airflow calls healthy for a while after it."},
+
+	unfinishedTaskInstances: {"airflow_unfinished_task_instances", "gauge", []string{"state"}, "Unfinished task instances of all DAGs. Dense over the states of this Airflow version; none: no state yet, waiting for upstream."},
+	taskInstances:           {"airflow_task_instances", "gauge", []string{"dag_id", "task_id", "state"}, "Unfinished task instances by task, those without a state excluded. Sparse."},
+	taskInstancesOldest:     {"airflow_task_instances_oldest_timestamp_seconds", "gauge", []string{"dag_id", "state"}, "Since when the oldest of these task instances waits or works; where Airflow does not tell, since when the exporter sees its attempt. Sparse."},
+	taskInstancesRetrying:   {"airflow_task_instances_retrying", "gauge", []string{"dag_id", "task_id"}, "Unfinished task instances that are past their first attempt or wait for the next. Sparse."},
+	queueTaskInstances:      {"airflow_queue_task_instances", "gauge", []string{"queue", "state"}, "Task instances queued for and running in each worker queue. Dense over the two states, for each queue seen since the exporter started."},
+	poolSlots:               {"airflow_pool_slots", "gauge", []string{"pool", "state"}, "Slots of the pool that are open, running, queued, scheduled or deferred. An unlimited pool has no open ones."},
+	poolSize:                {"airflow_pool_size_slots", "gauge", []string{"pool"}, "Configured slots of the pool, +Inf for an unlimited one."},
+	poolUsedSlots:           {"airflow_pool_used_slots", "gauge", []string{"pool", "dag_id"}, "Slots of the pool that queued and running task instances of the DAG hold. Sparse."},
+	poolOldest:              {"airflow_pool_oldest_timestamp_seconds", "gauge", []string{"pool", "queue", "state"}, "Since when the oldest queued or scheduled task instance of the pool waits. Sparse."},
+
+	collectorSuccess:     {"airflow_exporter_collector_success", "gauge", []string{"collector"}, "1: the last refresh of this part that was due succeeded completely, 0: it did not."},
+	collectorError:       {"airflow_exporter_collector_error", "gauge", []string{"collector", "class"}, "1 for the class of the error that the last refresh met: " + strings.Join(classes(), ", ") + ". Absent after a success."},
+	collectorDuration:    {"airflow_exporter_collector_duration_seconds", "gauge", []string{"collector"}, "How long the last refresh took."},
+	collectorLastRefresh: {"airflow_exporter_collector_last_refresh_timestamp_seconds", "gauge", []string{"collector"}, "When the data of this part was fetched."},
+	collectorTruncated:   {"airflow_exporter_collector_truncated", "gauge", []string{"collector"}, "1: a limit cut what this part could fetch; details are missing."},
+	collectorErrors:      {"airflow_exporter_collector_errors_total", "counter", []string{"collector", "class"}, "Refreshes that failed, by class of error."},
+	scrapeBudget:         {"airflow_exporter_scrape_budget_seconds", "gauge", nil, "How long this scrape was allowed to take."},
+	apiRequests:          {"airflow_exporter_api_requests_total", "counter", []string{"endpoint", "code"}, "Requests to Airflow, logins included; code is error when no answer came."},
+	apiRequestDuration:   {"airflow_exporter_api_request_duration_seconds", "histogram", []string{"endpoint"}, "From sending a request to Airflow until its answer was read."},
+	apiResponseBytes:     {"airflow_exporter_api_response_bytes_total", "counter", []string{"endpoint"}, "Bytes of answers read from Airflow."},
+	panics:               {"airflow_exporter_panics_total", "counter", nil, "Bugs that were caught; the part that met one was absent."},
+	clockSkew:            {"airflow_exporter_clock_skew_seconds", "gauge", nil, "The exporter's clock minus Airflow's, to about a second."},
+	reloadSuccessful:     {"airflow_exporter_config_last_reload_successful", "gauge", nil, "1: the configuration was loaded, 0: the last reload failed and the one before it is still in use."},
+	reloadTimestamp:      {"airflow_exporter_config_last_reload_success_timestamp_seconds", "gauge", nil, "When the configuration in use was loaded."},
+}
+
+// Metrics returns the declarations of all families, in the order of the README's table.
+func Metrics() []Metric { return slices.Clone(table[:]) }
+
+// descs are the descriptors that belong to the table.
+var descs = describeTable()
+
+func describeTable() [metricCount]*prometheus.Desc {
+	var d [metricCount]*prometheus.Desc
+	for i, m := range table {
+		d[i] = prometheus.NewDesc(m.Name, m.Help, m.Labels, nil)
+	}
+	return d
+}
+
+// exposition collects series, each label set once, so that a mistake in one
+// part can never spoil the scrape.
+type exposition struct {
+	series map[string]prometheus.Metric
+}
+
+func newExposition() *exposition { return &exposition{series: map[string]prometheus.Metric{}} }
+
+// gauge adds one sample. A label set that is there already, or one that
+// Prometheus would refuse, is a bug of the caller: it panics, and the part is
+// left out.
+func (e *exposition) gauge(id metricID, value float64, labels ...string) {
+	m, err := prometheus.NewConstMetric(descs[id], prometheus.GaugeValue, value, labels...)
+	if err != nil {
+		panic(err)
+	}
+	key := table[id].Name + "\xff" + strings.Join(labels, "\xff")
+	if _, again := e.series[key]; again {
+		panic(fmt.Sprintf("%s%q is emitted twice", table[id].Name, labels))
+	}
+	e.series[key] = m
+}
+
+// merge takes over the series of another exposition that are not there yet.
+func (e *exposition) merge(other *exposition) {
+	for key, m := range other.series {
+		if _, again := e.series[key]; !again {
+			e.series[key] = m
+		}
+	}
+}
+
+// boolean is 1 or 0.
+func boolean(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

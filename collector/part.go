@@ -1,0 +1,102 @@
+package collector
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
+)
+
+// part is one group of facts. Its fetch is called by one goroutine at a time.
+type part interface {
+	// name is the value of the label collector.
+	name() string
+	// minAge is how old the part's value may grow before it is fetched again; 0 means each collection.
+	minAge() time.Duration
+	// fetch asks Airflow. Nothing of a value that comes with an error is used.
+	fetch(ctx context.Context, client *airflow.Client) (value, error)
+}
+
+// value is what a part fetched; it is not changed afterwards.
+type value interface {
+	emit(e *exposition)
+	// truncated reports whether a limit cut what could be fetched.
+	truncated() bool
+}
+
+// partState is what is known of a part. It is guarded by Collector.mu.
+type partState struct {
+	part part
+
+	value     value     // of the newest success, nil before
+	fetchedAt time.Time // when that was asked for
+
+	attemptedAt time.Time // start of the newest refresh, zero before the first
+	duration    time.Duration
+	err         error // of the newest refresh
+	running     bool  // the newest refresh has not ended
+}
+
+// due reports whether a part must be asked again. What failed is due at once.
+// A twentieth of the minimum age is forgiven, or else scrapes that come a
+// moment early would make it grow by a whole scrape interval.
+func (s *partState) due(now time.Time) bool {
+	if s.value == nil || s.err != nil {
+		return true
+	}
+	minAge := s.part.minAge()
+	return now.Sub(s.attemptedAt) >= minAge-minAge/20
+}
+
+// panicError is a bug that was caught.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// classPanic completes airflow's classes.
+const classPanic airflow.Class = "panic"
+
+// classOf is the class of a part's error.
+func classOf(err error) airflow.Class {
+	if _, ok := err.(*panicError); ok {
+		return classPanic
+	}
+	return airflow.ClassOf(err)
+}
+
+// classes is the closed set of values of the label class.
+func classes() []string {
+	return []string{
+		string(airflow.ClassDNS), string(airflow.ClassConnect), string(airflow.ClassTLS), string(airflow.ClassTimeout),
+		string(airflow.ClassAuth), string(airflow.ClassForbidden), string(airflow.ClassRateLimited), string(airflow.ClassClient),
+		string(airflow.ClassServer), string(airflow.ClassDecode), string(airflow.ClassRedirect), string(airflow.ClassTooLarge),
+		string(classPanic), string(airflow.ClassInternal),
+	}
+}
+
+// fetchSafely turns a panic into an error.
+func fetchSafely(ctx context.Context, p part, client *airflow.Client) (v value, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			v, err = nil, &panicError{r, debug.Stack()}
+		}
+	}()
+	return p.fetch(ctx, client)
+}
+
+// emitSafely renders v alone, so that a panic leaves nothing half done.
+func emitSafely(v value) (e *exposition, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			e, err = nil, &panicError{r, debug.Stack()}
+		}
+	}()
+	e = newExposition()
+	v.emit(e)
+	return e, nil
+}

@@ -1,0 +1,103 @@
+package collector
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
+	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
+)
+
+// reporter writes one line when something begins to fail, when the reason
+// changes, and when it works again; repetitions go to the debug level.
+type reporter struct {
+	logger log.Logger
+	told   map[string]string // by part: what was said of it last
+}
+
+// collection reports how the parts are. Parts that fail for the same reason share a line.
+func (r *reporter) collection(parts []partState) {
+	type trouble struct {
+		names []string
+		err   error
+		fresh bool
+	}
+	var troubles []*trouble
+	byReason := map[string]*trouble{}
+	if r.told == nil {
+		r.told = map[string]string{}
+	}
+	for _, s := range parts {
+		name := s.part.name()
+		if s.err == nil {
+			r.works(name, s.value)
+			continue
+		}
+		reason := reasonOf(s.err)
+		t := byReason[reason]
+		if t == nil {
+			t = &trouble{err: s.err}
+			byReason[reason] = t
+			troubles = append(troubles, t)
+		}
+		t.names = append(t.names, name)
+		t.fresh = t.fresh || r.told[name] != reason
+		r.told[name] = reason
+	}
+	for _, t := range troubles {
+		logger := level.Debug(r.logger)
+		if t.fresh {
+			logger = level.Error(r.logger)
+		}
+		line := []any{"msg", "cannot ask Airflow", "collector", strings.Join(t.names, ","), "class", string(classOf(t.err)), "err", t.err}
+		if p, ok := t.err.(*panicError); ok {
+			line = append(line, "stack", string(p.stack))
+		}
+		_ = logger.Log(append(line, "advice", airflow.Advice(t.err))...)
+	}
+}
+
+const toldTruncated = "truncated"
+
+// works reports that a part is well again, or cut short.
+func (r *reporter) works(name string, v value) {
+	now := ""
+	if v != nil && v.truncated() {
+		now = toldTruncated
+	}
+	switch last := r.told[name]; {
+	case last == now:
+	case now == toldTruncated:
+		_ = level.Warn(r.logger).Log("msg", "too much to list: details are missing", "collector", name,
+			"advice", "raise collector.max_rows if Airflow really has that many unfinished task instances")
+	default:
+		_ = level.Info(r.logger).Log("msg", "works again", "collector", name)
+	}
+	r.told[name] = now
+}
+
+// rendering reports a bug in a part's emit.
+func (r *reporter) rendering(name string, err error) {
+	r.bug(fmt.Errorf("rendering %s: %w", name, err))
+}
+
+// bug reports what should never happen.
+func (r *reporter) bug(err error) {
+	line := []any{"msg", "please report this bug", "err", err}
+	if p, ok := errors.AsType[*panicError](err); ok {
+		line = append(line, "stack", string(p.stack))
+	}
+	_ = level.Error(r.logger).Log(line...)
+}
+
+// reasonOf is what two errors share that need the same cure.
+func reasonOf(err error) string {
+	reason := string(classOf(err)) + ": "
+	if e, ok := err.(*airflow.Error); ok {
+		return reason + e.Detail
+	}
+	return reason + err.Error()
+}

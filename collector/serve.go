@@ -1,0 +1,56 @@
+package collector
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/go-kit/log/level"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+const (
+	// budgetHeader is where Prometheus tells its scrape_timeout.
+	budgetHeader = "X-Prometheus-Scrape-Timeout-Seconds"
+	// budgetMargin is what is left of it for rendering and the network.
+	budgetMargin = 500 * time.Millisecond
+	// defaultTimeout serves those who send no header: Prometheus' own default.
+	defaultTimeout = 10 * time.Second
+	// MaxBudget is the longest that a scrape may take, whatever its header says.
+	MaxBudget = 2 * time.Minute
+)
+
+// ServeMetrics answers a scrape with a snapshot and what else there is to
+// gather. The time it may take counts from its call.
+func (c *Collector) ServeMetrics(w http.ResponseWriter, r *http.Request, also prometheus.Gatherer) {
+	budget := scrapeBudgetOf(r)
+	ctx, cancel := context.WithTimeout(r.Context(), budget)
+	defer cancel()
+	snapshot := c.Snapshot(ctx)
+	snapshot.Budget = budget
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(snapshot)
+	promhttp.HandlerFor(prometheus.Gatherers{also, registry}, promhttp.HandlerOpts{
+		ErrorHandling: promhttp.ContinueOnError,
+		ErrorLog:      gatherErrors{c},
+	}).ServeHTTP(w, r)
+}
+
+// scrapeBudgetOf is the scraper's timeout less a margin; of a timeout that
+// hardly leaves room for the margin, half.
+func scrapeBudgetOf(r *http.Request) time.Duration {
+	timeout := defaultTimeout
+	if s, err := strconv.ParseFloat(r.Header.Get(budgetHeader), 64); err == nil && s > 0 {
+		timeout = time.Duration(min(s, MaxBudget.Seconds()) * float64(time.Second))
+	}
+	return max(timeout-budgetMargin, timeout/2)
+}
+
+// gatherErrors takes what promhttp could not gather, which is always a bug.
+type gatherErrors struct{ c *Collector }
+
+func (g gatherErrors) Println(v ...any) {
+	_ = level.Error(g.c.report.logger).Log("msg", "cannot render everything", "err", v[len(v)-1])
+}

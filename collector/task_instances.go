@@ -1,0 +1,273 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
+)
+
+// taskInstancesValue is the unfinished task instances, summed up. When there
+// were too many to list, all but states is nil.
+type taskInstancesValue struct {
+	states     map[airflow.State]int // dense, StateNone included
+	tasks      map[taskState]int
+	retrying   map[task]int
+	oldest     map[dagState]time.Time
+	queues     map[queueState]int // dense over queued and running
+	usedSlots  map[poolDag]int
+	poolOldest map[poolQueueState]time.Time
+}
+
+type (
+	task struct{ dagID, taskID string }
+	// taskState and its like are label sets.
+	taskState struct {
+		task
+		state airflow.State
+	}
+	dagState struct {
+		dagID string
+		state airflow.State
+	}
+	queueState struct {
+		queue string
+		state airflow.State
+	}
+	poolDag        struct{ pool, dagID string }
+	poolQueueState struct {
+		pool, queue string
+		state       airflow.State
+	}
+)
+
+// taskInstancesPart lists the unfinished task instances, and counts those without a state.
+type taskInstancesPart struct {
+	maxRows int
+
+	version   airflow.Version // for which states was asked
+	states    []airflow.State
+	lastTotal int
+	firstSeen map[attempt]time.Time // of the attempts of the newest listing
+	queues    map[string]struct{}   // every queue seen since the start
+}
+
+// attempt is one try of a task instance.
+type attempt struct {
+	dagID, runID, taskID string
+	mapIndex, try        int
+}
+
+const (
+	// minRoom is the least room a listing gets, and headroom how much more than the last one it gets.
+	minRoom  = 2000
+	headroom = 1.5
+)
+
+func newTaskInstancesPart(maxRows int) *taskInstancesPart {
+	return &taskInstancesPart{maxRows: maxRows, queues: map[string]struct{}{}}
+}
+
+func (*taskInstancesPart) name() string          { return "task_instances" }
+func (*taskInstancesPart) minAge() time.Duration { return 0 }
+
+// fetch counts first: that is the cheapest question that needs a login, and
+// the only one that refused credentials get to see.
+func (p *taskInstancesPart) fetch(ctx context.Context, client *airflow.Client) (value, error) {
+	none, err := client.CountTaskInstances(ctx, airflow.StateNone)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.learnStates(ctx, client); err != nil {
+		return nil, err
+	}
+	v, err := p.list(ctx, client)
+	if incomplete, ok := errors.AsType[*airflow.IncompleteError](err); ok || errors.Is(err, errTooManyRows) {
+		if ok {
+			p.lastTotal = incomplete.Total
+		}
+		v, err = p.count(ctx, client)
+	}
+	if err != nil {
+		return nil, err
+	}
+	v.states[airflow.StateNone] = none
+	return v, nil
+}
+
+// learnStates asks for the states to filter by whenever Airflow's version changed.
+func (p *taskInstancesPart) learnStates(ctx context.Context, client *airflow.Client) error {
+	version, states, err := client.UnfinishedStates(ctx, p.version)
+	if err != nil || states == nil {
+		return err
+	}
+	p.version, p.states = version, states
+	return nil
+}
+
+// list asks for one answer with room for all, and once more if there was too
+// little. A server that sends less than it has room for is walked page by page.
+func (p *taskInstancesPart) list(ctx context.Context, client *airflow.Client) (*taskInstancesValue, error) {
+	q := airflow.TaskInstanceQuery{States: p.states, ByGet: client.ListsByGet(), Room: p.room(p.lastTotal)}
+	v, err := p.listOnce(ctx, client, q)
+	incomplete, ok := errors.AsType[*airflow.IncompleteError](err)
+	if !ok || incomplete.Total > p.maxRows {
+		return v, err
+	}
+	q.Room = p.room(incomplete.Total)
+	q.ByGet = q.ByGet || incomplete.Clamped
+	return p.listOnce(ctx, client, q)
+}
+
+// room is how many rows are asked for when total are expected.
+func (p *taskInstancesPart) room(total int) int {
+	return min(p.maxRows, max(minRoom, int(headroom*float64(total))))
+}
+
+// errTooManyRows ends a listing of a server that sends more than it was given room for.
+var errTooManyRows = errors.New("more rows than collector.max_rows")
+
+func (p *taskInstancesPart) listOnce(ctx context.Context, client *airflow.Client, q airflow.TaskInstanceQuery) (*taskInstancesValue, error) {
+	now := airflowNow(client)
+	v := newTaskInstancesValue(p.states)
+	seen := map[attempt]time.Time{}
+	rows := 0
+	for t, err := range client.TaskInstances(ctx, q) {
+		if err != nil {
+			return nil, err
+		}
+		if rows++; rows > p.maxRows {
+			return nil, errTooManyRows
+		}
+		a := attempt{t.DagID, t.RunID, t.TaskID, t.MapIndex, t.TryNumber}
+		first, ok := p.firstSeen[a]
+		if !ok {
+			first = now
+		}
+		seen[a] = first
+		v.add(&t, first)
+	}
+	p.firstSeen = seen
+	p.lastTotal = rows
+	for q := range v.queues {
+		p.queues[q.queue] = struct{}{}
+	}
+	for q := range p.queues {
+		v.queues[queueState{q, airflow.StateQueued}] += 0
+		v.queues[queueState{q, airflow.StateRunning}] += 0
+	}
+	return v, nil
+}
+
+// count is what remains when there are too many to list: how many there are in each state.
+func (p *taskInstancesPart) count(ctx context.Context, client *airflow.Client) (*taskInstancesValue, error) {
+	v := &taskInstancesValue{states: map[airflow.State]int{}}
+	for _, state := range p.states {
+		n, err := client.CountTaskInstances(ctx, state)
+		if err != nil {
+			return nil, err
+		}
+		v.states[state] = n
+	}
+	return v, nil
+}
+
+// airflowNow is the time on Airflow's clock, as far as it is known.
+func airflowNow(client *airflow.Client) time.Time {
+	skew, _ := client.ClockSkew()
+	return time.Now().Add(-skew)
+}
+
+func newTaskInstancesValue(states []airflow.State) *taskInstancesValue {
+	v := &taskInstancesValue{
+		states:     map[airflow.State]int{},
+		tasks:      map[taskState]int{},
+		retrying:   map[task]int{},
+		oldest:     map[dagState]time.Time{},
+		queues:     map[queueState]int{},
+		usedSlots:  map[poolDag]int{},
+		poolOldest: map[poolQueueState]time.Time{},
+	}
+	for _, state := range states {
+		v.states[state] = 0
+	}
+	return v
+}
+
+// add counts one unfinished task instance, whose current attempt was first seen at first.
+func (v *taskInstancesValue) add(t *airflow.TaskInstance, first time.Time) {
+	task := task{t.DagID, t.TaskID}
+	since := waitsSince(t, first)
+	v.states[t.State]++
+	v.tasks[taskState{task, t.State}]++
+	if t.TryNumber > 1 || t.State == airflow.StateUpForRetry {
+		v.retrying[task]++
+	}
+	earliest(v.oldest, dagState{t.DagID, t.State}, since)
+	switch t.State {
+	case airflow.StateQueued:
+		v.queues[queueState{t.Queue, t.State}]++
+		v.usedSlots[poolDag{t.Pool, t.DagID}] += t.PoolSlots
+		earliest(v.poolOldest, poolQueueState{t.Pool, t.Queue, t.State}, since)
+	case airflow.StateRunning:
+		v.queues[queueState{t.Queue, t.State}]++
+		v.usedSlots[poolDag{t.Pool, t.DagID}] += t.PoolSlots
+	case airflow.StateScheduled:
+		earliest(v.poolOldest, poolQueueState{t.Pool, t.Queue, t.State}, since)
+	}
+}
+
+// waitsSince is when t entered its state, or else when its attempt was first
+// seen: Airflow 2 does not tell when it was scheduled, and the dates of
+// up_for_reschedule are those of the last poke.
+func waitsSince(t *airflow.TaskInstance, first time.Time) time.Time {
+	var since time.Time
+	switch t.State {
+	case airflow.StateQueued:
+		since = t.QueuedWhen
+	case airflow.StateScheduled:
+		since = t.ScheduledWhen
+	case airflow.StateRunning, airflow.StateDeferred, airflow.StateAwaitingInput:
+		since = t.StartDate
+	case airflow.StateUpForRetry:
+		since = t.EndDate
+	}
+	if since.IsZero() {
+		return first
+	}
+	return since
+}
+
+// earliest keeps the earlier of what is in m and at.
+func earliest[K comparable](m map[K]time.Time, key K, at time.Time) {
+	if old, ok := m[key]; !ok || at.Before(old) {
+		m[key] = at
+	}
+}
+
+func (v *taskInstancesValue) truncated() bool { return v.tasks == nil }
+
+func (v *taskInstancesValue) emit(e *exposition) {
+	for state, n := range v.states {
+		e.gauge(unfinishedTaskInstances, float64(n), string(state))
+	}
+	for k, n := range v.tasks {
+		e.gauge(taskInstances, float64(n), k.dagID, k.taskID, string(k.state))
+	}
+	for k, at := range v.oldest {
+		e.gauge(taskInstancesOldest, seconds(at), k.dagID, string(k.state))
+	}
+	for k, n := range v.retrying {
+		e.gauge(taskInstancesRetrying, float64(n), k.dagID, k.taskID)
+	}
+	for k, n := range v.queues {
+		e.gauge(queueTaskInstances, float64(n), k.queue, string(k.state))
+	}
+	for k, n := range v.usedSlots {
+		e.gauge(poolUsedSlots, float64(n), k.pool, k.dagID)
+	}
+	for k, at := range v.poolOldest {
+		e.gauge(poolOldest, seconds(at), k.pool, k.queue, string(k.state))
+	}
+}

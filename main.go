@@ -1,0 +1,390 @@
+// Command airflow_exporter answers Prometheus' scrapes with what Apache
+// Airflow's stable REST API says.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	stdlog "log"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
+	promconfig "github.com/prometheus/common/config"
+	"github.com/prometheus/common/version"
+	"github.com/prometheus/exporter-toolkit/web"
+	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
+	sloggokit "github.com/tjhop/slog-gokit"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
+	"github.com/seed-9c0ac15d/airflow_exporter/collector"
+)
+
+const (
+	name = "airflow_exporter"
+	// drainTimeout bounds how long SIGTERM waits for scrapes to be answered.
+	drainTimeout = 30 * time.Second
+)
+
+// config is the configuration file.
+type config struct {
+	Airflow   airflow.Config   `yaml:"airflow"`
+	Collector collector.Config `yaml:"collector"`
+}
+
+func defaultConfig() config {
+	return config{Airflow: airflow.DefaultConfig(), Collector: collector.DefaultConfig()}
+}
+
+// flags are the command line.
+type flags struct {
+	web           *web.FlagConfig
+	configFile    string
+	airflowURL    string
+	telemetryPath string
+	lifecycle     bool
+	check         bool
+	logLevel      string
+	logFormat     string
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, name+": "+err.Error())
+		os.Exit(1)
+	}
+}
+
+func parseFlags(args []string, stdout, stderr io.Writer) (flags, error) {
+	var f flags
+	app := kingpin.New(name, "Prometheus exporter for Apache Airflow 2.10+ and 3, by its stable REST API.")
+	app.UsageWriter(stdout).ErrorWriter(stderr).HelpFlag.Short('h')
+	app.Version(version.Print(name)).VersionFlag.NoEnvar()
+	f.web = kingpinflag.AddFlags(app, ":10112")
+	app.Flag("config.file", "Configuration file; see config.example.yml.").StringVar(&f.configFile)
+	app.Flag("airflow.url", "Address of Airflow's web page; wins over airflow.url of the file.").StringVar(&f.airflowURL)
+	app.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&f.telemetryPath)
+	app.Flag("web.enable-lifecycle", "Let POST /-/reload load the configuration anew.").BoolVar(&f.lifecycle)
+	app.Flag("config.check", "Check the configuration and exit.").BoolVar(&f.check)
+	app.Flag("log.level", "Least level to log: debug, info, warn, error.").Default("info").EnumVar(&f.logLevel, "debug", "info", "warn", "error")
+	app.Flag("log.format", "Format of the log: logfmt, json.").Default("logfmt").EnumVar(&f.logFormat, "logfmt", "json")
+	if _, err := app.Parse(args); err != nil {
+		return f, fmt.Errorf("%w, try --help", err)
+	}
+	if !strings.HasPrefix(f.telemetryPath, "/") || strings.HasPrefix(f.telemetryPath, "/-/") || strings.ContainsAny(f.telemetryPath, "{} ") {
+		return f, fmt.Errorf("--web.telemetry-path: %q is not a path like /metrics", f.telemetryPath)
+	}
+	return f, nil
+}
+
+// newLoggers returns the program's logger, and the same one without time and
+// caller for the web toolkit, which adds its own.
+func newLoggers(f flags, w io.Writer) (log.Logger, *slog.Logger) {
+	w = log.NewSyncWriter(w)
+	bare := log.NewLogfmtLogger(w)
+	if f.logFormat == "json" {
+		bare = log.NewJSONLogger(w)
+	}
+	bare = level.NewFilter(bare, level.Allow(level.ParseDefault(f.logLevel, level.InfoValue())))
+	logger := log.With(bare, "ts", log.DefaultTimestampUTC, "caller", log.DefaultCaller)
+	return logger, slog.New(sloggokit.NewGoKitHandler(bare, slog.LevelDebug))
+}
+
+// unknownField is how the YAML decoder reports a key that does not exist.
+var unknownField = regexp.MustCompile(`line (\d+): field (\S+) not found in type \S+`)
+
+// loadConfig reads the file, if there is one, and then lets the flag and the
+// environment have their say. The error names the line or the key.
+func loadConfig(f flags, getenv func(string) string) (config, error) {
+	cfg := defaultConfig()
+	if f.configFile != "" {
+		if err := readConfig(f.configFile, &cfg); err != nil {
+			return cfg, err
+		}
+	}
+	if f.airflowURL != "" {
+		cfg.Airflow.URL = f.airflowURL
+	}
+	if user := getenv("AIRFLOW_EXPORTER_USERNAME"); user != "" {
+		cfg.Airflow.Username = user
+	}
+	if password := getenv("AIRFLOW_EXPORTER_PASSWORD"); password != "" {
+		cfg.Airflow.Password, cfg.Airflow.PasswordFile = promconfig.Secret(password), ""
+	}
+	if cfg.Airflow.URL == "" {
+		return cfg, errors.New("no Airflow given: set --airflow.url, or airflow.url in the file of --config.file, to the address of Airflow's web page")
+	}
+	if err := cfg.Airflow.Validate(); err != nil {
+		return cfg, err
+	}
+	return cfg, cfg.Collector.Validate()
+}
+
+func readConfig(path string, cfg *config) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("--config.file: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	decoder := yaml.NewDecoder(file)
+	decoder.KnownFields(true)
+	if err := decoder.Decode(cfg); err != nil && !errors.Is(err, io.EOF) {
+		text := strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "yaml: ")
+		text = strings.TrimPrefix(text, "unmarshal errors: ")
+		return fmt.Errorf("%s: %s", path, unknownField.ReplaceAllString(text, "line $1: unknown key $2"))
+	}
+	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s: more than one YAML document", path)
+	}
+	cfg.Airflow.SetDirectory(filepath.Dir(path))
+	return nil
+}
+
+// exporter is the running program: the collector in use, and what surrounds it.
+type exporter struct {
+	flags     flags
+	getenv    func(string) string
+	logger    log.Logger
+	telemetry *collector.Telemetry
+	registry  *prometheus.Registry // what is not a collector's: build, process, telemetry
+
+	reloading sync.Mutex // one reload at a time
+	mu        sync.RWMutex
+	current   *generation
+	draining  bool
+}
+
+// generation is one loaded configuration with the scrapes that it still answers.
+type generation struct {
+	collector *collector.Collector
+	scrapes   sync.WaitGroup
+}
+
+func newExporter(f flags, getenv func(string) string, logger log.Logger) *exporter {
+	e := &exporter{flags: f, getenv: getenv, logger: logger, telemetry: collector.NewTelemetry(), registry: prometheus.NewRegistry()}
+	e.registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		versioncollector.NewCollector(name),
+		e.telemetry,
+	)
+	return e
+}
+
+// load puts a collector with the present configuration in place, or leaves
+// everything as it is. The former one is closed after its last scrape.
+func (e *exporter) load() error {
+	e.reloading.Lock()
+	defer e.reloading.Unlock()
+	next, err := e.build()
+	e.telemetry.Loaded(err == nil, time.Now())
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	last := e.current
+	e.current = &generation{collector: next}
+	e.mu.Unlock()
+	if last != nil {
+		go func() {
+			last.scrapes.Wait()
+			last.collector.Close()
+		}()
+	}
+	return nil
+}
+
+func (e *exporter) build() (*collector.Collector, error) {
+	cfg, err := loadConfig(e.flags, e.getenv)
+	if err != nil {
+		return nil, err
+	}
+	return collector.New(collector.Options{Config: cfg.Collector, Airflow: cfg.Airflow, Telemetry: e.telemetry, Logger: e.logger})
+}
+
+// reload is load with a word in the log.
+func (e *exporter) reload() error {
+	err := e.load()
+	if err != nil {
+		_ = level.Error(e.logger).Log("msg", "the configuration was not reloaded, the former one stays in use", "err", err)
+		return err
+	}
+	_ = level.Info(e.logger).Log("msg", "configuration reloaded")
+	return nil
+}
+
+// acquire returns the generation that answers a new scrape; its scrapes.Done must be called.
+func (e *exporter) acquire() *generation {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	e.current.scrapes.Add(1)
+	return e.current
+}
+
+// run is the program. It returns when ctx ends and all scrapes are answered.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	f, err := parseFlags(args, stdout, stderr)
+	if err != nil {
+		return err
+	}
+	logger, webLogger := newLoggers(f, stderr)
+	e := newExporter(f, getenv, logger)
+	if f.check {
+		c, err := e.build()
+		if err != nil {
+			return err
+		}
+		c.Close()
+		_, err = fmt.Fprintln(stdout, "the configuration is valid")
+		return err
+	}
+	if err := e.load(); err != nil {
+		return err
+	}
+	_ = level.Info(logger).Log("msg", "starting "+name, "version", version.Info(), "build", version.BuildContext())
+
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	server := newServer(e.handler(), slog.NewLogLogger(webLogger.Handler(), slog.LevelError))
+	served := make(chan error, 1)
+	go func() { served <- web.ListenAndServe(server, f.web, webLogger) }()
+	for {
+		select {
+		case err := <-served:
+			e.close()
+			return fmt.Errorf("cannot serve: %w", err)
+		case <-hup:
+			_ = e.reload()
+		case <-ctx.Done():
+			return e.drain(server, served)
+		}
+	}
+}
+
+// drain answers the scrapes that are under way and ends the collector.
+func (e *exporter) drain(server *http.Server, served <-chan error) error {
+	_ = level.Info(e.logger).Log("msg", "stopping: no new scrapes, those under way are answered")
+	e.mu.Lock()
+	e.draining = true
+	e.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	err := server.Shutdown(ctx)
+	<-served
+	e.close()
+	return err
+}
+
+func (e *exporter) close() {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	e.current.collector.Close()
+}
+
+// maxScrapes bounds the scrapes that are answered at once.
+const maxScrapes = 100
+
+// newServer sets every limit that net/http leaves open.
+func newServer(handler http.Handler, errorLog *stdlog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      collector.MaxBudget + 30*time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          errorLog,
+	}
+}
+
+func (e *exporter) handler() http.Handler {
+	mux := http.NewServeMux()
+	slots := make(chan struct{}, maxScrapes)
+	mux.HandleFunc("GET "+e.flags.telemetryPath, func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+		default:
+			http.Error(w, "too many scrapes at once", http.StatusServiceUnavailable)
+			return
+		}
+		g := e.acquire()
+		defer g.scrapes.Done()
+		g.collector.ServeMetrics(w, r, e.registry)
+	})
+	if e.flags.telemetryPath != "/" {
+		mux.HandleFunc("GET /{$}", e.landing)
+	}
+	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, name+" is healthy\n")
+	})
+	mux.HandleFunc("GET /-/ready", e.ready)
+	mux.HandleFunc("POST /-/reload", func(w http.ResponseWriter, _ *http.Request) {
+		if !e.flags.lifecycle {
+			http.Error(w, "start with --web.enable-lifecycle to reload over HTTP", http.StatusForbidden)
+			return
+		}
+		if err := e.reload(); err != nil {
+			http.Error(w, "the configuration was not reloaded, see the log", http.StatusInternalServerError)
+			return
+		}
+		_, _ = io.WriteString(w, "reloaded\n")
+	})
+	return mux
+}
+
+// ready tells whether new scrapes are welcome.
+func (e *exporter) ready(w http.ResponseWriter, _ *http.Request) {
+	e.mu.RLock()
+	draining := e.draining
+	e.mu.RUnlock()
+	if draining {
+		http.Error(w, name+" is stopping", http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = io.WriteString(w, name+" is ready\n")
+}
+
+var landingPage = template.Must(template.New("landing").Parse(`<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>airflow_exporter</title></head>
+<body>
+<h1>airflow_exporter</h1>
+<p>Prometheus exporter for Apache Airflow, version {{.Version}}</p>
+<ul>
+<li><a href="{{.Metrics}}">Metrics</a></li>
+<li><a href="/-/healthy">Healthy</a></li>
+<li><a href="/-/ready">Ready</a></li>
+</ul>
+</body>
+</html>
+`))
+
+func (e *exporter) landing(w http.ResponseWriter, _ *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	_ = landingPage.Execute(w, struct{ Version, Metrics string }{version.Version, e.flags.telemetryPath})
+}
