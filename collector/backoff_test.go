@@ -1,0 +1,53 @@
+package collector
+
+import (
+	"testing"
+	"time"
+)
+
+// A scrape every 15 s for an hour, each collection ending alike: how much is asked?
+func TestBackoffAsksLessOfWhoKeepsFailing(t *testing.T) {
+	for name, tc := range map[string]struct {
+		outcome outcome
+		want    map[scope]int
+	}{
+		"well":        {accepted, map[scope]int{askEverything: 240}},
+		"unreachable": {unreachable, map[scope]int{askEverything: 5, askHealthFirst: 235}},
+		// Logins 1, 2, 4, 5, 5 … minutes apart: after the fifth failure at 60 s, at 2, 4, 8, 13 … 58 min.
+		"refused": {refused, map[scope]int{askEverything: 5, askHealthOnly: 222, askOneLogin: 13}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var b backoff
+			got := map[scope]int{}
+			start := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
+			for i := range 240 {
+				now := start.Add(time.Duration(i) * 15 * time.Second)
+				s := b.scope(now)
+				got[s]++
+				b.note(now, s, tc.outcome)
+			}
+			for s, n := range tc.want {
+				if got[s] != n {
+					t.Errorf("scope %d: %d times, want %d (all: %v)", s, got[s], n, got)
+				}
+			}
+		})
+	}
+}
+
+func TestBackoffEndsWithTheFirstAnswer(t *testing.T) {
+	now := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
+	for _, o := range []outcome{unreachable, refused} {
+		var b backoff
+		for range 20 {
+			b.note(now, askEverything, o)
+		}
+		if b.scope(now) == askEverything {
+			t.Errorf("outcome %d: everything is asked after 20 failures", o)
+		}
+		b.note(now, askOneLogin, accepted)
+		if got := b.scope(now); got != askEverything {
+			t.Errorf("outcome %d: scope %d after an answer, want everything", o, got)
+		}
+	}
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+func environment(vars map[string]string) func(string) string {
+	return func(key string) string { return vars[key] }
+}
+
+// The example has every key, and each has the default.
+func TestExampleConfigHasEveryKeyAndDefault(t *testing.T) {
+	cfg := defaultConfig()
+	if err := readConfig("config.example.yml", &cfg); err != nil {
+		t.Fatal(err)
+	}
+	want := defaultConfig()
+	want.Airflow.SetDirectory(".")
+	if !reflect.DeepEqual(cfg, want) {
+		t.Errorf("the example is not the defaults:\ngot  %+v\nwant %+v", cfg, want)
+	}
+
+	text, err := os.ReadFile("config.example.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys map[string]map[string]any
+	if err := yaml.Unmarshal(text, &keys); err != nil {
+		t.Fatal(err)
+	}
+	for _, section := range reflect.VisibleFields(reflect.TypeFor[config]()) {
+		sectionKey := section.Tag.Get("yaml")
+		for _, field := range reflect.VisibleFields(section.Type) {
+			key := field.Tag.Get("yaml")
+			if _, ok := keys[sectionKey][key]; !ok && key != "-" {
+				t.Errorf("config.example.yml lacks %s.%s", sectionKey, key)
+			}
+		}
+	}
+	if !strings.Contains(string(text), "# ") {
+		t.Error("config.example.yml lacks comments")
+	}
+}
+
+func TestConfigErrorsNameKeyOrLine(t *testing.T) {
+	for name, tc := range map[string]struct{ file, want string }{
+		"unknown key":             {"airflow:\n  url: http://localhost:8080\n  conccurrency: 3\n", "line 3: unknown key conccurrency"},
+		"unknown section":         {"airflow:\n  url: http://localhost:8080\ncolector: {}\n", "line 3: unknown key colector"},
+		"unknown key of a client": {"airflow:\n  url: http://localhost:8080\n  http_client:\n    tls_konfig: {}\n", "line 4: unknown key tls_konfig"},
+		"key twice":               {"airflow:\n  url: http://localhost:8080\n  url: http://localhost:8081\n", `line 3: mapping key "url" already defined at line 2`},
+		"not a number":            {"airflow:\n  url: http://localhost:8080\n  concurrency: many\n", "line 3: cannot unmarshal"},
+		"not a duration":          {"airflow:\n  url: http://localhost:8080\ncollector:\n  refresh: soon\n", "line 4: cannot unmarshal"},
+		"not YAML":                {"airflow: [\n", "line 1"},
+		"two documents":           {"airflow: {url: http://localhost:8080}\n---\nairflow: {}\n", "more than one YAML document"},
+		"no URL":                  {"", "no Airflow given: set --airflow.url"},
+		"no scheme":               {"airflow: {url: 'localhost:8080'}\n", "airflow.url is not a URL"},
+		"wrong scheme":            {"airflow: {url: 'ftp://localhost:8080'}\n", "airflow.url is not a URL"},
+		"API path":                {"airflow: {url: 'http://localhost:8080/api/v2/'}\n", "airflow.url ends in /api/v2"},
+		"query":                   {"airflow: {url: 'http://localhost:8080/?a=b'}\n", "airflow.url holds a query"},
+		"external URL":            {"airflow: {url: 'http://localhost:8080', external_url: nowhere}\n", "airflow.external_url is not a URL"},
+		"no password":             {"airflow: {url: 'http://localhost:8080', username: me}\n", "neither airflow.password nor airflow.password_file"},
+		"no user":                 {"airflow: {url: 'http://localhost:8080', password_file: x}\n", "not airflow.username"},
+		"two passwords":           {"airflow: {url: 'http://localhost:8080', username: me, password: a, password_file: b}\n", "keep one"},
+		"two logins":              {"airflow: {url: 'http://localhost:8080', username: me, password: a, http_client: {authorization: {credentials: b}}}\n", "keep one"},
+		"clear text":              {"airflow: {url: 'http://airflow.example.org', username: me, password: a}\n", "airflow.allow_insecure_http"},
+		"clear text bearer":       {"airflow: {url: 'http://airflow.example.org', http_client: {authorization: {credentials: b}}}\n", "airflow.allow_insecure_http"},
+		"list":                    {"airflow: {url: 'http://localhost:8080', list: post}\n", `airflow.list: "post" is neither "batch" nor "get"`},
+		"concurrency":             {"airflow: {url: 'http://localhost:8080', concurrency: 0}\n", "airflow.concurrency: 0"},
+		"rate":                    {"airflow: {url: 'http://localhost:8080', requests_per_second: 0}\n", "airflow.requests_per_second: 0"},
+		"burst":                   {"airflow: {url: 'http://localhost:8080', burst: 0}\n", "airflow.burst: 0"},
+		"response bytes":          {"airflow: {url: 'http://localhost:8080', max_response_bytes: 10}\n", "airflow.max_response_bytes: 10"},
+		"refresh":                 {"airflow: {url: 'http://localhost:8080'}\ncollector: {refresh: -1s}\n", "collector.refresh: -1s"},
+		"duration without unit":   {"airflow: {url: 'http://localhost:8080'}\ncollector: {refresh: 10}\n", "line 2: cannot unmarshal !!int `10` into time.Duration"},
+		"max age":                 {"airflow: {url: 'http://localhost:8080'}\ncollector: {max_age: -1s}\n", "collector.max_age: -1s"},
+		"collection timeout":      {"airflow: {url: 'http://localhost:8080'}\ncollector: {collection_timeout: 1ms}\n", "collector.collection_timeout: 1ms"},
+		"rows":                    {"airflow: {url: 'http://localhost:8080'}\ncollector: {max_rows: 0}\n", "collector.max_rows: 0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "config.yml")
+			if err := os.WriteFile(path, []byte(tc.file), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := loadConfig(flags{configFile: path}, environment(nil))
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v, want an error with %q", err, tc.want)
+			}
+		})
+	}
+}
+
+// A password that sits in the wrong place is not repeated in the error.
+func TestConfigErrorsNeverQuoteAPassword(t *testing.T) {
+	for _, url := range []string{"http://me:s3cr3t@localhost:8080", "http://me:s3cr3t%zz@localhost:8080", "http://localhost:8080/?token=s3cr3t", "s3cr3t://localhost"} {
+		_, err := loadConfig(flags{airflowURL: url}, environment(nil))
+		if err == nil || strings.Contains(err.Error(), "s3cr3t") {
+			t.Errorf("got %v, want an error without the password", err)
+		}
+	}
+}
+
+func TestFlagAndEnvironmentWinOverTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.yml")
+	file := "airflow: {url: 'http://localhost:1', username: file, password_file: secret}\n"
+	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := loadConfig(flags{configFile: path}, environment(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := filepath.Join(filepath.Dir(path), "secret"); cfg.Airflow.PasswordFile != want {
+		t.Errorf("password file %q, want it beside the configuration: %q", cfg.Airflow.PasswordFile, want)
+	}
+
+	cfg, err = loadConfig(flags{configFile: path, airflowURL: "http://localhost:2"},
+		environment(map[string]string{"AIRFLOW_EXPORTER_USERNAME": "env", "AIRFLOW_EXPORTER_PASSWORD": "pw"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := cfg.Airflow
+	if a.URL != "http://localhost:2" || a.Username != "env" || a.Password != "pw" || a.PasswordFile != "" {
+		t.Errorf("got %q, %q, password set %v, file %q", a.URL, a.Username, a.Password == "pw", a.PasswordFile)
+	}
+}
