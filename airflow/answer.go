@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // answer is an HTTP answer whose status and content type were checked.
@@ -116,25 +117,24 @@ func (a *answer) problem(h http.Header) string {
 		return ""
 	}
 	var body struct {
-		Title  string `json:"title"`
-		Detail any    `json:"detail"`
-		Error  string `json:"error"`
+		Title  string         `json:"title"`
+		Detail jsontext.Value `json:"detail"`
+		Error  string         `json:"error"`
 	}
 	if err := json.UnmarshalRead(io.LimitReader(a.body, maxErrorBody), &body); err != nil {
 		return ""
 	}
-	switch detail := body.Detail.(type) {
-	case nil:
-		return oneLine(strings.TrimSpace(body.Title + " " + body.Error))
-	case string:
-		return oneLine(detail)
-	default:
-		text, err := json.Marshal(detail)
-		if err != nil {
-			return body.Title
+	switch body.Detail.Kind() {
+	case '[', '{':
+		return oneLine(string(body.Detail))
+	case '"':
+		var detail string
+		if err := json.Unmarshal(body.Detail, &detail); err != nil {
+			return ""
 		}
-		return oneLine(string(text))
+		return oneLine(detail)
 	}
+	return oneLine(body.Title + " " + body.Error)
 }
 
 // decode reads one complete JSON value and nothing after it into out.

@@ -42,17 +42,21 @@ const (
 	collectorDuration
 	collectorLastRefresh
 	collectorTruncated
-	collectorErrors
 	scrapeBudget
+	clockSkew
+
+	collectorErrors
 	apiRequests
 	apiRequestDuration
 	apiResponseBytes
 	panics
-	clockSkew
 	reloadSuccessful
 	reloadTimestamp
 
 	metricCount
+
+	// telemetryBegin is the first family that belongs to Telemetry; those before it are a Snapshot's.
+	telemetryBegin = collectorErrors
 )
 
 var table = [metricCount]Metric{
@@ -76,15 +80,16 @@ var table = [metricCount]Metric{
 	collectorDuration:    {"airflow_exporter_collector_duration_seconds", "gauge", []string{"collector"}, "How long the last refresh took."},
 	collectorLastRefresh: {"airflow_exporter_collector_last_refresh_timestamp_seconds", "gauge", []string{"collector"}, "When the data of this part was fetched."},
 	collectorTruncated:   {"airflow_exporter_collector_truncated", "gauge", []string{"collector"}, "1: a limit cut what this part could fetch; details are missing."},
-	collectorErrors:      {"airflow_exporter_collector_errors_total", "counter", []string{"collector", "class"}, "Refreshes that failed, by class of error."},
 	scrapeBudget:         {"airflow_exporter_scrape_budget_seconds", "gauge", nil, "How long this scrape was allowed to take."},
-	apiRequests:          {"airflow_exporter_api_requests_total", "counter", []string{"endpoint", "code"}, "Requests to Airflow, logins included; code is error when no answer came."},
-	apiRequestDuration:   {"airflow_exporter_api_request_duration_seconds", "histogram", []string{"endpoint"}, "From sending a request to Airflow until its answer was read."},
-	apiResponseBytes:     {"airflow_exporter_api_response_bytes_total", "counter", []string{"endpoint"}, "Bytes of answers read from Airflow."},
-	panics:               {"airflow_exporter_panics_total", "counter", nil, "Bugs that were caught; the part that met one was absent."},
 	clockSkew:            {"airflow_exporter_clock_skew_seconds", "gauge", nil, "The exporter's clock minus Airflow's, to about a second."},
-	reloadSuccessful:     {"airflow_exporter_config_last_reload_successful", "gauge", nil, "1: the configuration was loaded, 0: the last reload failed and the one before it is still in use."},
-	reloadTimestamp:      {"airflow_exporter_config_last_reload_success_timestamp_seconds", "gauge", nil, "When the configuration in use was loaded."},
+
+	collectorErrors:    {"airflow_exporter_collector_errors_total", "counter", []string{"collector", "class"}, "Refreshes that failed, by class of error."},
+	apiRequests:        {"airflow_exporter_api_requests_total", "counter", []string{"endpoint", "code"}, "Requests to Airflow, logins included; code is error when no answer came."},
+	apiRequestDuration: {"airflow_exporter_api_request_duration_seconds", "histogram", []string{"endpoint"}, "From sending a request to Airflow until its answer was read."},
+	apiResponseBytes:   {"airflow_exporter_api_response_bytes_total", "counter", []string{"endpoint"}, "Bytes of answers read from Airflow."},
+	panics:             {"airflow_exporter_panics_total", "counter", nil, "Bugs that were caught; the part that met one was absent."},
+	reloadSuccessful:   {"airflow_exporter_config_last_reload_successful", "gauge", nil, "1: the configuration was loaded, 0: the last reload failed and the one before it is still in use."},
+	reloadTimestamp:    {"airflow_exporter_config_last_reload_success_timestamp_seconds", "gauge", nil, "When the configuration in use was loaded."},
 }
 
 // Metrics returns the declarations of all families, in the order of the README's table.

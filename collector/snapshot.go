@@ -66,10 +66,8 @@ func (s *partState) snapshot(now time.Time, maxAge time.Duration) partSnapshot {
 
 // Describe implements prometheus.Collector.
 func (s *Snapshot) Describe(ch chan<- *prometheus.Desc) {
-	for id, m := range table {
-		if !ownedByTelemetry(metricID(id)) && m.Type == "gauge" {
-			ch <- descs[id]
-		}
+	for _, desc := range descs[:telemetryBegin] {
+		ch <- desc
 	}
 }
 

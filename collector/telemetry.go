@@ -45,9 +45,6 @@ func gaugeOpts(id metricID) prometheus.GaugeOpts {
 	return prometheus.GaugeOpts{Name: table[id].Name, Help: table[id].Help}
 }
 
-// ownedByTelemetry reports which gauges of the table are not a Snapshot's.
-func ownedByTelemetry(id metricID) bool { return id == reloadSuccessful || id == reloadTimestamp }
-
 func (t *Telemetry) all() []prometheus.Collector {
 	return []prometheus.Collector{t.requests, t.durations, t.bytes, t.errors, t.panics, t.successful, t.reloaded}
 }
