@@ -103,7 +103,8 @@ func (c *Client) URL() string {
 func (c *Client) ListsByGet() bool { return c.cfg.List == ListGet }
 
 // ClockSkew is our clock minus Airflow's, read from the Date header of the
-// newest answer, to about a second; false before the first answer.
+// newest answer, which tells it to a second: zero for clocks that agree as far
+// as can be told. It is false before the first answer.
 func (c *Client) ClockSkew() (time.Duration, bool) { return c.skew.get() }
 
 // call is one request to make.
@@ -276,14 +277,15 @@ func (s *clockSkew) get() (time.Duration, bool) {
 	return 0, false
 }
 
-// measure takes the middle of the request for the moment of the Date header,
-// and adds the half second that the header cuts off on average.
+// measure compares our clock with the Date header, which has whole seconds and
+// was written some time between started and now. Of all skews that explain
+// both, the smallest is taken: clocks that agree as far as can be told have none.
 func (s *clockSkew) measure(started time.Time, h http.Header) {
 	date, err := http.ParseTime(h.Get("Date"))
 	if err != nil {
 		return
 	}
-	middle := started.Add(time.Since(started) / 2)
-	skew := middle.Sub(date.Add(500 * time.Millisecond))
+	least, most := started.Sub(date.Add(time.Second)), time.Since(date)
+	skew := min(max(0, least), most)
 	s.value.Store(&skew)
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	promconfig "github.com/prometheus/common/config"
+
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
 )
 
@@ -165,3 +167,5 @@ func TestNoAnswerInTime(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func secret(s string) promconfig.Secret { return promconfig.Secret(s) }

@@ -81,7 +81,7 @@ var table = [metricCount]Metric{
 	collectorLastRefresh: {"airflow_exporter_collector_last_refresh_timestamp_seconds", "gauge", []string{"collector"}, "When the data of this part was fetched."},
 	collectorTruncated:   {"airflow_exporter_collector_truncated", "gauge", []string{"collector"}, "1: a limit cut what this part could fetch; details are missing."},
 	scrapeBudget:         {"airflow_exporter_scrape_budget_seconds", "gauge", nil, "How long this scrape was allowed to take."},
-	clockSkew:            {"airflow_exporter_clock_skew_seconds", "gauge", nil, "The exporter's clock minus Airflow's, to about a second."},
+	clockSkew:            {"airflow_exporter_clock_skew_seconds", "gauge", nil, "The exporter's clock minus Airflow's, as far as whole seconds tell: 0 when they agree to a second."},
 
 	collectorErrors:    {"airflow_exporter_collector_errors_total", "counter", []string{"collector", "class"}, "Refreshes that failed, by class of error."},
 	apiRequests:        {"airflow_exporter_api_requests_total", "counter", []string{"endpoint", "code"}, "Requests to Airflow, logins included; code is error when no answer came."},

@@ -1,0 +1,185 @@
+package airflowtest
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// batchTaskInstances is POST …/taskInstances/list of v2.
+func (d v2) batchTaskInstances(c *call) answer {
+	value, err := decodeJSON(c.body)
+	if err != nil {
+		return *d.unprocessable(invalid{kind: "json_invalid", where: "body", field: "", index: -1, input: object{},
+			message: "JSON decode error", context: object{{"error", "Expecting value"}}})
+	}
+	body, ok := value.(map[string]any)
+	if !ok {
+		return *d.unprocessable(invalid{kind: "model_attributes_type", where: "body", index: -1, input: value,
+			message: "Input should be a valid dictionary or object to extract fields from"})
+	}
+	l := listing{limit: 100}
+	names := []string{"id"}
+	for _, key := range slices.Sorted(maps.Keys(body)) {
+		if key == "order_by" {
+			name, ok := body[key].(string)
+			if !ok && body[key] != nil {
+				return *d.unprocessable(invalid{kind: "string_type", where: "body", field: key, index: -1, input: body[key],
+					message: "Input should be a valid string"})
+			}
+			if ok {
+				names = []string{name}
+			}
+			continue
+		}
+		if problem := d.parseBatchField(&l, key, body[key]); problem != nil {
+			return *problem
+		}
+	}
+	var problem *answer
+	if l.order, problem = d.parseOrder(names); problem != nil {
+		return *problem
+	}
+	if clamp := c.server.options.ClampPost; clamp > 0 {
+		l.limit = min(l.limit, clamp)
+	}
+	return d.taskInstances(c, l)
+}
+
+func (d v2) parseBatchField(l *listing, key string, value any) *answer {
+	switch key {
+	case "page_limit":
+		return d.parsePage(&l.limit, key, value)
+	case "page_offset":
+		return d.parsePage(&l.offset, key, value)
+	case "state", "dag_ids", "dag_run_ids", "task_ids", "pool", "queue", "executor":
+		if value == nil {
+			return nil
+		}
+		list, problem := d.parseList(key, value)
+		l.filter.setList(key, list)
+		return problem
+	}
+	column, op, ok := splitRange(key)
+	if !ok || column == "execution_date" || column == "updated_at" || !d.knowsOp(op) {
+		return d.unprocessable(invalid{kind: "extra_forbidden", where: "body", field: key, index: -1, input: plain(value),
+			message: "Extra inputs are not permitted"})
+	}
+	if value == nil {
+		return nil
+	}
+	if column == "duration" {
+		number, ok := value.(json.Number)
+		if !ok {
+			return d.unprocessable(invalid{kind: "float_type", where: "body", field: key, index: -1, input: plain(value),
+				message: "Input should be a valid number"})
+		}
+		seconds, _ := number.Float64() // a number that JSON accepted
+		d.addDuration(&l.filter, op, seconds)
+		return nil
+	}
+	text, _ := value.(string)
+	at, err := time.Parse(time.RFC3339Nano, text)
+	switch {
+	case err == nil:
+		l.filter.addDate(column, op, at, nullNeverMatches)
+		return nil
+	case isNaive(text):
+		return d.unprocessable(invalid{kind: "timezone_aware", where: "body", field: key, index: -1, input: text,
+			message: "Input should have timezone info"})
+	}
+	return d.unprocessable(invalid{kind: "datetime_from_date_parsing", where: "body", field: key, index: -1, input: plain(value),
+		message: "Input should be a valid datetime or date, input is too short", context: object{{"error", "input is too short"}}})
+}
+
+func (d v2) parsePage(target *int, key string, value any) *answer {
+	number, _ := value.(json.Number)
+	n, err := number.Int64()
+	if err != nil {
+		return d.unprocessable(invalid{kind: "int_type", where: "body", field: key, index: -1, input: plain(value),
+			message: "Input should be a valid integer"})
+	}
+	if n < 0 {
+		return d.tooSmall("body", key, int(n))
+	}
+	*target = int(n)
+	return nil
+}
+
+// parseList checks a list of strings, or of states.
+func (d v2) parseList(key string, value any) ([]string, *answer) {
+	elements, ok := value.([]any)
+	if !ok {
+		return nil, d.unprocessable(invalid{kind: "list_type", where: "body", field: key, index: -1, input: plain(value),
+			message: "Input should be a valid list"})
+	}
+	list := make([]string, len(elements))
+	for i, element := range elements {
+		text, isText := element.(string)
+		switch {
+		case key == "state" && element == nil:
+			list[i] = NoStatus
+		case key == "state" && !slices.Contains(d.states(), text):
+			return nil, d.unknownState(i, element)
+		case !isText:
+			return nil, d.unprocessable(invalid{kind: "string_type", where: "body", field: key, index: i, input: plain(element),
+				message: "Input should be a valid string"})
+		default:
+			list[i] = text
+		}
+	}
+	return list, nil
+}
+
+func (d v2) unknownState(index int, input any) *answer {
+	states := d.states()
+	last := len(states) - 1
+	expected := "'" + strings.Join(states[:last], "', '") + "' or '" + states[last] + "'"
+	return d.unprocessable(invalid{kind: "enum", where: "body", field: "state", index: index, input: plain(input),
+		message: "Input should be " + expected, context: object{{"expected", expected}}})
+}
+
+// plain makes a decoded value one that can be encoded again.
+func plain(value any) any {
+	switch v := value.(type) {
+	case json.Number:
+		if n, err := v.Int64(); err == nil {
+			return int(n)
+		}
+		f, _ := v.Float64() // a number that JSON accepted
+		return f
+	case []any:
+		list := make([]any, len(v))
+		for i, element := range v {
+			list[i] = plain(element)
+		}
+		return list
+	case map[string]any:
+		o := make(map[string]any, len(v))
+		for key, element := range v {
+			o[key] = plain(element)
+		}
+		return o
+	}
+	return value
+}
+
+// parseOrder reads the order of a listing; the id always comes last.
+func (d v2) parseOrder(names []string) ([]orderKey, *answer) {
+	var order []orderKey
+	for _, name := range names {
+		column, descending := strings.CutPrefix(name, "-")
+		if !sortable(column) {
+			a := d.detail(http.StatusBadRequest, "Ordering with '"+column+"' is disallowed or the attribute does not exist on the model")
+			return nil, &a
+		}
+		order = append(order, orderKey{column, descending})
+	}
+	if order[len(order)-1].column != "id" {
+		order = append(order, orderKey{column: "id"})
+	}
+	return order, nil
+}

@@ -1,0 +1,13 @@
+// Package airflowtest is an Airflow for tests: one small database behind both
+// dialects of the stable REST API, v1 of Airflow 2 and v2 of Airflow 3, with
+// the habits of each release as they were measured on real servers.
+//
+//	server := airflowtest.Start(t, airflowtest.Options{Version: "3.3.2"})
+//	server.Update(func(db *airflowtest.Database) {
+//		db.Add(airflowtest.Task("etl", "run1", "load"), 2).Start()
+//	})
+//	client, err := airflow.New(airflow.Config{URL: server.URL, DialContext: server.DialContext})
+//
+// The server speaks real HTTP over an in-memory listener, so it works inside a
+// testing/synctest bubble as long as it is started there.
+package airflowtest

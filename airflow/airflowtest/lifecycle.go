@@ -1,0 +1,214 @@
+package airflowtest
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// expect panics unless the row is in one of these states: Airflow has no such move.
+func (ti *TaskInstance) expect(move string, states ...string) {
+	if !slices.Contains(states, ti.State) {
+		panic(fmt.Sprintf("airflowtest: cannot %s %v in state %q", move, ti.Key, ti.State))
+	}
+}
+
+func (ti *TaskInstance) enter(state string) time.Time {
+	ti.State = state
+	ti.UpdatedAt = ti.db.Now()
+	return ti.UpdatedAt
+}
+
+// Schedule lets the scheduler find that the instance may run. This is where an
+// attempt gets its number; the dates and the duration of the one before stay.
+func (ti *TaskInstance) Schedule() *TaskInstance {
+	ti.expect("schedule", NoStatus, UpForRetry, UpForReschedule, Deferred, AwaitingInput)
+	if ti.State == NoStatus || ti.State == UpForRetry {
+		ti.TryNumber++
+	}
+	ti.resumed = ti.State == Deferred || ti.State == AwaitingInput
+	ti.TriggerID = 0
+	ti.ScheduledWhen = ti.enter(Scheduled)
+	return ti
+}
+
+// Enqueue sends the instance to the executor, scheduling it first if need be.
+func (ti *TaskInstance) Enqueue() *TaskInstance {
+	if ti.State != Scheduled {
+		ti.Schedule()
+	}
+	ti.QueuedWhen = ti.enter(Queued)
+	return ti
+}
+
+// Start starts the attempt, queueing it first if need be. Its end date is null
+// from now on, but the duration of the attempt before stays. An attempt that
+// was deferred keeps its start date.
+func (ti *TaskInstance) Start() *TaskInstance {
+	if ti.State != Queued {
+		ti.Enqueue()
+	}
+	now := ti.enter(Running)
+	if !ti.resumed {
+		ti.StartDate = now
+	}
+	ti.resumed = false
+	ti.EndDate = time.Time{}
+	ti.db.processes++
+	ti.Hostname, ti.PID = "worker-1", ti.db.processes
+	if ti.RenderedFields == nil {
+		ti.RenderedFields = map[string]any{"op_args": []any{}, "op_kwargs": map[string]any{}, "templates_dict": nil}
+	}
+	return ti
+}
+
+// Succeed ends the attempt, starting it first if need be.
+func (ti *TaskInstance) Succeed() *TaskInstance {
+	ti.startFirst()
+	ti.end(Success)
+	return ti
+}
+
+// Fail ends the attempt, starting it first if need be: the instance waits for
+// the next attempt, or has failed when there are none left.
+func (ti *TaskInstance) Fail() *TaskInstance {
+	ti.startFirst()
+	if ti.TryNumber > ti.MaxTries {
+		ti.end(Failed)
+		return ti
+	}
+	ti.end(UpForRetry)
+	ti.record()
+	ti.ID = ti.db.newID()
+	return ti
+}
+
+// FailWithoutRetry ends the attempt, starting it first if need be; the
+// instance has failed, whatever attempts are left (AirflowFailException).
+func (ti *TaskInstance) FailWithoutRetry() *TaskInstance {
+	ti.startFirst()
+	ti.end(Failed)
+	return ti
+}
+
+// Defer hands the attempt over to the triggerer. Schedule ends the wait.
+func (ti *TaskInstance) Defer() *TaskInstance {
+	ti.startFirst()
+	ti.db.triggers++
+	ti.TriggerID = ti.db.triggers
+	ti.deferred = ti.enter(Deferred)
+	return ti
+}
+
+// AwaitInput lets the attempt wait for a person (Airflow 3.3). Schedule ends the wait.
+func (ti *TaskInstance) AwaitInput() *TaskInstance {
+	ti.startFirst()
+	ti.enter(AwaitingInput)
+	return ti
+}
+
+// Reschedule lets a sensor wait for its next poke, which keeps the number of
+// the attempt but starts anew.
+func (ti *TaskInstance) Reschedule() *TaskInstance {
+	ti.startFirst()
+	ti.end(UpForReschedule)
+	return ti
+}
+
+// Skip skips the instance. One that runs did it itself and has a duration; one
+// without state is skipped by a branch, and was never attempted.
+func (ti *TaskInstance) Skip() *TaskInstance {
+	ti.expect("skip", NoStatus, Running)
+	if ti.State == Running {
+		ti.end(Skipped)
+		return ti
+	}
+	ti.StartDate = ti.enter(Skipped)
+	ti.EndDate = ti.StartDate
+	return ti
+}
+
+// SkipEmpty skips a mapped task that has nothing to map over: no dates at all.
+func (ti *TaskInstance) SkipEmpty() *TaskInstance {
+	ti.expect("skip", NoStatus)
+	ti.enter(Skipped)
+	return ti
+}
+
+// FailUpstream tells that the instance cannot run because of those before it.
+func (ti *TaskInstance) FailUpstream() *TaskInstance {
+	ti.expect("fail upstream of", NoStatus)
+	ti.StartDate = ti.enter(UpstreamFailed)
+	ti.EndDate = ti.StartDate
+	ti.Duration = new(0.0)
+	return ti
+}
+
+// PassThrough succeeds without an executor, as tasks of the EmptyOperator do.
+func (ti *TaskInstance) PassThrough() *TaskInstance {
+	ti.expect("pass through", NoStatus)
+	ti.Operator = "EmptyOperator"
+	ti.TryNumber++
+	ti.StartDate = ti.enter(Success)
+	ti.EndDate = ti.StartDate
+	ti.Duration = new(0.0)
+	return ti
+}
+
+// Clear makes the instance run again. Dates and duration stay until it does.
+// One that runs is Restarting first, until its process is gone; Clear it again
+// to say so.
+func (ti *TaskInstance) Clear() *TaskInstance {
+	if ti.State == Running {
+		now := ti.enter(Restarting)
+		ti.record()
+		if ti.db.release.major == 3 { // Airflow 2 leaves the end date open
+			ti.EndDate = now
+			ti.Duration = new(now.Sub(ti.StartDate).Seconds())
+		}
+		ti.ID = ti.db.newID()
+		return ti
+	}
+	if ti.State != Restarting && ti.State != NoStatus {
+		ti.record()
+		ti.ID = ti.db.newID()
+	}
+	ti.MaxTries = ti.TryNumber + ti.Retries
+	ti.TriggerID = 0
+	ti.enter(NoStatus)
+	return ti
+}
+
+// Remove tells that the task is no longer in its DAG. Nothing else changes.
+func (ti *TaskInstance) Remove() *TaskInstance {
+	ti.enter(Removed)
+	return ti
+}
+
+func (ti *TaskInstance) startFirst() {
+	if ti.State != Running {
+		ti.Start()
+	}
+}
+
+func (ti *TaskInstance) end(state string) {
+	ti.EndDate = ti.enter(state)
+	ti.Duration = new(ti.EndDate.Sub(ti.StartDate).Seconds())
+}
+
+// record keeps the attempt in the history, as failed if it had not ended.
+func (ti *TaskInstance) record() {
+	attempt := *ti
+	attempt.History = nil
+	attempt.RenderedFields = maps.Clone(ti.RenderedFields)
+	switch ti.State {
+	case Success, Skipped, UpstreamFailed, Removed, Failed:
+	default:
+		attempt.State = Failed
+		if attempt.EndDate.IsZero() {
+			attempt.EndDate = ti.UpdatedAt
+		}
+	}
+	ti.History = append(ti.History, attempt)
+}

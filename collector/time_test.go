@@ -1,0 +1,142 @@
+package collector
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed-9c0ac15d/airflow_exporter/airflow/airflowtest"
+)
+
+func TestFiftyScrapesAtOnceCostOneCollection(t *testing.T) {
+	inWorld(t, airflowtest.Options{Version: "3.3.2"}, nil, func(w *world) {
+		populate(w.airflow, "3.3.2")
+		w.airflow.Inject(nil, airflowtest.Delay(time.Second))
+		var scrapes sync.WaitGroup
+		for range 50 {
+			scrapes.Go(func() {
+				w.has(w.scrape(15*time.Second), "airflow_up 1", `airflow_exporter_collector_success{collector="task_instances"} 1`)
+			})
+		}
+		scrapes.Wait()
+		for _, path := range []string{"/version", "/monitor/health", "/taskInstances/list", "/taskInstances", "/pools"} {
+			if n := w.asked(path); n != 1 {
+				t.Errorf("%s was asked %d times, want once", path, n)
+			}
+		}
+	})
+}
+
+func TestTwoPrometheusCostNoMoreThanOne(t *testing.T) {
+	inWorld(t, airflowtest.Options{Version: "3.3.2"}, nil, func(w *world) {
+		populate(w.airflow, "3.3.2")
+		for range 4 { // a minute, both every 15 s, 7 s apart
+			w.scrape(10 * time.Second)
+			time.Sleep(7 * time.Second)
+			w.scrape(10 * time.Second)
+			time.Sleep(8 * time.Second)
+		}
+		if n := w.asked("/list"); n != 4 {
+			t.Errorf("%d listings, want 4", n)
+		}
+		if n := w.asked("/pools"); n != 1 {
+			t.Errorf("the pools were asked for %d times in a minute, want once", n)
+		}
+		w.scrape(10 * time.Second)
+		if n := w.asked("/pools"); n != 2 {
+			t.Errorf("the pools were asked for %d times after a minute, want twice", n)
+		}
+	})
+}
+
+// Whatever hangs, wherever: each scraper is answered in its own time, with what is known.
+func TestHangingAirflowNeverHoldsAScrape(t *testing.T) {
+	for _, path := range []string{"/version", "/monitor/health", "/taskInstances", "/taskInstances/list", "/pools", "/auth/token", ""} {
+		t.Run("at "+path, func(t *testing.T) {
+			o := airflowtest.Options{Version: "3.3.2", Users: users, TokenLifetime: time.Minute}
+			inWorld(t, o, as("viewer", "right"), func(w *world) {
+				populate(w.airflow, "3.3.2")
+				w.has(w.scrape(10*time.Second), "airflow_up 1")
+				time.Sleep(time.Minute)
+				w.airflow.Inject(airflowtest.On("", path), airflowtest.Hang())
+				for range 8 { // longer than collection_timeout
+					for _, timeout := range []time.Duration{time.Second, 5 * time.Second, 10 * time.Second} {
+						began := time.Now()
+						exposition := w.scrape(timeout)
+						if took := time.Since(began); took > timeout-budgetMargin+100*time.Millisecond {
+							t.Fatalf("a scrape with a timeout of %s took %s", timeout, took)
+						}
+						if !strings.Contains(exposition, "airflow_exporter_collector_success{") {
+							t.Fatal("the scrape was not answered with what is known")
+						}
+					}
+				}
+				exposition := w.scrape(5 * time.Second)
+				if !strings.Contains(exposition, `,collector=`) && !strings.Contains(exposition, `class="timeout"`) {
+					t.Errorf("nothing tells of a timeout:\n%s", exposition)
+				}
+			})
+		})
+	}
+}
+
+// The scraper that triggers a collection goes away: the others get it all the same.
+func TestAnImpatientScraperFailsNoOther(t *testing.T) {
+	inWorld(t, airflowtest.Options{Version: "3.3.2"}, nil, func(w *world) {
+		populate(w.airflow, "3.3.2")
+		w.airflow.Inject(airflowtest.On("", "/list"), airflowtest.Delay(5*time.Second))
+		impatient := w.scrape(time.Second)
+		w.has(impatient, `airflow_exporter_collector_success{collector="task_instances"} 0`,
+			`airflow_exporter_collector_error{class="timeout",collector="task_instances"} 1`,
+			`airflow_exporter_collector_success{collector="health"} 1`, "airflow_up 1")
+		w.lacks(impatient, "airflow_task_instances{")
+		patient := w.scrape(10 * time.Second)
+		w.has(patient, `airflow_exporter_collector_success{collector="task_instances"} 1`)
+		if n := w.asked("/list"); n != 1 {
+			t.Errorf("%d listings, want 1", n)
+		}
+	})
+}
+
+func TestBudgetFollowsThePrometheusHeader(t *testing.T) {
+	inWorld(t, airflowtest.Options{Version: "3.3.2"}, nil, func(w *world) {
+		for timeout, want := range map[time.Duration]string{
+			0:                      "9.5",
+			10 * time.Second:       "9.5",
+			900 * time.Millisecond: "0.45",
+			time.Hour:              "119.5",
+		} {
+			w.has(w.scrape(timeout), "airflow_exporter_scrape_budget_seconds "+want)
+		}
+	})
+}
+
+// A part that fails is shown from its last success for as long as max_age says, and then vanishes.
+func TestLastSuccessIsShownForALimitedTime(t *testing.T) {
+	inWorld(t, airflowtest.Options{Version: "3.3.2"}, nil, func(w *world) {
+		populate(w.airflow, "3.3.2")
+		first := w.scrape(0)
+		w.has(first, `airflow_pool_size_slots{pool="empty"} 0`, `airflow_unfinished_task_instances{state="running"} 3`)
+		w.airflow.Stop()
+
+		time.Sleep(2 * time.Minute) // max_age
+		stale := w.scrape(0)
+		w.has(stale, "airflow_up 0", `airflow_unfinished_task_instances{state="running"} 3`,
+			`airflow_exporter_collector_error{class="connect",collector="task_instances"} 1`)
+
+		time.Sleep(time.Second)
+		gone := w.scrape(0)
+		w.lacks(gone, "airflow_unfinished_task_instances", "airflow_task_instances", "airflow_info", "airflow_queue", "airflow_component", "airflow_pool_used")
+		w.has(gone, `airflow_pool_size_slots{pool="empty"} 0`) // its own minute is not over yet
+
+		time.Sleep(time.Minute)
+		w.lacks(w.scrape(0), "airflow_pool_size_slots")
+
+		if err := w.airflow.Restart(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(15 * time.Second)
+		w.has(w.scrape(0), "airflow_up 1", `airflow_pool_size_slots{pool="empty"} 0`, `airflow_unfinished_task_instances{state="running"} 3`)
+	})
+}
