@@ -192,7 +192,7 @@ func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
 // send spends one token of the budget on req and checks status and content type.
 func (c *Client) send(req *http.Request, k call) (*answer, error) {
 	if wait := c.hold.left(); wait > 0 {
-		return nil, k.errorf(ClassRateLimited, nil, "Airflow asked to wait for another %s (Retry-After)", wait.Round(time.Second))
+		return nil, k.errorf(ClassRateLimited, nil, "Airflow asked to wait until %s (Retry-After)", time.Now().Add(wait).UTC().Format(time.TimeOnly))
 	}
 	if err := c.limiter.Wait(req.Context()); err != nil {
 		return nil, k.errorf(ClassTimeout, err, "no time left to wait for the request budget (airflow.requests_per_second)")

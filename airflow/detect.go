@@ -32,6 +32,12 @@ func (c *Client) Version(ctx context.Context) (Version, error) {
 	return s.Version, nil
 }
 
+// Detect is Version, but asks only when no version is known yet.
+func (c *Client) Detect(ctx context.Context) error {
+	_, err := c.server(ctx)
+	return err
+}
+
 // server returns what was detected last, detecting it first if need be.
 func (c *Client) server(ctx context.Context) (*server, error) {
 	c.mu.Lock()

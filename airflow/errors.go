@@ -89,6 +89,9 @@ func Advice(err error) string {
 	case ClassDNS:
 		return "the host name of airflow.url does not resolve: check its spelling and the resolver of this machine"
 	case ClassConnect:
+		if e.Status != 0 {
+			return "the connection broke off in the middle of an answer: look at Airflow's API server, and at the proxies before it"
+		}
 		return "nothing answers at airflow.url: check host and port, and that Airflow's webserver (2) or API server (3) runs"
 	case ClassTLS:
 		return "the TLS handshake failed: check that airflow.url has the right scheme and host name, and set airflow.http_client.tls_config.ca_file for a private CA"

@@ -130,20 +130,34 @@ func (c *Collector) collect(f *flight) {
 	defer c.land(f)
 	defer func() {
 		if r := recover(); r != nil {
-			c.telemetry.Panicked()
-			c.report.bug(&panicError{r, debug.Stack()})
+			err := &panicError{r, debug.Stack()}
+			c.end(c.parts, err)
+			c.report.bug(err)
 		}
 	}()
 	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.CollectionTimeout)
 	defer cancel()
 	first, rest := c.plan(f)
-	c.refresh(ctx, first)
-	if f.scope != askHealthFirst || c.succeeded(first) {
-		c.refresh(ctx, rest)
-	}
+	c.ask(ctx, f, first, rest)
 	if c.ctx.Err() == nil {
 		c.report.collection(c.results())
 	}
+}
+
+// ask refreshes the planned parts. Without a known version there is nothing to
+// ask, so that one error stands for all parts.
+func (c *Collector) ask(ctx context.Context, f *flight, first, rest []*partState) {
+	if err := c.client.Detect(ctx); err != nil {
+		c.end(first, err)
+		c.end(rest, err)
+		return
+	}
+	c.refresh(ctx, first)
+	if err := c.failure(first); err != nil && f.scope == askHealthFirst {
+		c.end(rest, err)
+		return
+	}
+	c.refresh(ctx, rest)
 }
 
 // results copies how the parts are, for the log.
@@ -168,55 +182,59 @@ func (c *Collector) plan(f *flight) (first, rest []*partState) {
 		_, isFirstLogin := s.part.(*taskInstancesPart)
 		switch {
 		case !s.due(now):
+			continue
 		case f.scope == askEverything, isHealth, f.scope == askOneLogin && isFirstLogin:
 			first = append(first, s)
 		case f.scope == askHealthFirst:
 			rest = append(rest, s)
+		default:
+			continue
 		}
+		s.running, s.attemptedAt = true, now
 	}
 	return first, rest
 }
 
 // refresh fetches the given parts side by side. The limit on requests is the client's.
 func (c *Collector) refresh(ctx context.Context, parts []*partState) {
-	c.mu.Lock()
-	for _, s := range parts {
-		s.running = true
-	}
-	c.mu.Unlock()
 	var g errgroup.Group
 	for _, s := range parts {
 		g.Go(func() error {
-			c.refreshPart(ctx, s)
+			v, err := fetchSafely(ctx, s.part, c.client)
+			if err == nil {
+				c.mu.Lock()
+				s.value, s.fetchedAt = v, s.attemptedAt
+				c.mu.Unlock()
+			}
+			c.end([]*partState{s}, err)
 			return nil
 		})
 	}
 	_ = g.Wait() // the errors are kept with the parts
 }
 
-func (c *Collector) refreshPart(ctx context.Context, s *partState) {
-	started := time.Now()
-	v, err := fetchSafely(ctx, s.part, c.client)
+// end notes how the refresh of some parts ended.
+func (c *Collector) end(parts []*partState, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.running = false
-	s.attemptedAt, s.duration, s.err = started, time.Since(started), err
-	if err == nil {
-		s.value, s.fetchedAt = v, started
-		return
+	for _, s := range parts {
+		s.running, s.duration, s.err = false, time.Since(s.attemptedAt), err
+		if err != nil {
+			c.telemetry.failed(s.part.name(), err)
+		}
 	}
-	c.telemetry.failed(s.part.name(), err)
 }
 
-func (c *Collector) succeeded(parts []*partState) bool {
+// failure is the first error of some parts, nil for none.
+func (c *Collector) failure(parts []*partState) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, s := range parts {
 		if s.err != nil {
-			return false
+			return s.err
 		}
 	}
-	return true
+	return nil
 }
 
 // land ends the collection.

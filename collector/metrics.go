@@ -107,7 +107,7 @@ func describeTable() [metricCount]*prometheus.Desc {
 }
 
 // exposition collects series, each label set once, so that a mistake in one
-// part can never spoil the scrape.
+// part can never spoil the scrape. It is a prometheus.Collector.
 type exposition struct {
 	series map[string]prometheus.Metric
 }
@@ -135,6 +135,20 @@ func (e *exposition) merge(other *exposition) {
 		if _, again := e.series[key]; !again {
 			e.series[key] = m
 		}
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (e *exposition) Describe(ch chan<- *prometheus.Desc) {
+	for _, desc := range descs[:telemetryBegin] {
+		ch <- desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (e *exposition) Collect(ch chan<- prometheus.Metric) {
+	for _, m := range e.series {
+		ch <- m
 	}
 }
 

@@ -33,10 +33,10 @@ type partState struct {
 	value     value     // of the newest success, nil before
 	fetchedAt time.Time // when that was asked for
 
-	attemptedAt time.Time // start of the newest refresh, zero before the first
-	duration    time.Duration
-	err         error // of the newest refresh
-	running     bool  // the newest refresh has not ended
+	attemptedAt time.Time     // start of the newest refresh, zero before the first
+	duration    time.Duration // of the newest refresh that ended
+	err         error         // of the newest refresh that ended
+	running     bool          // the newest refresh has not ended
 }
 
 // due reports whether a part must be asked again. What failed is due at once.

@@ -3,12 +3,10 @@ package collector
 import (
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
 )
 
-// Snapshot is what is known at one moment. It is a prometheus.Collector.
+// Snapshot is what is known at one moment.
 type Snapshot struct {
 	// Budget is how long the scrape that is answered was allowed to take; the caller sets it.
 	Budget time.Duration
@@ -62,20 +60,6 @@ func (s *partState) snapshot(now time.Time, maxAge time.Duration) partSnapshot {
 		p.failed, p.class = true, airflow.ClassInternal // never asked: only after Close
 	}
 	return p
-}
-
-// Describe implements prometheus.Collector.
-func (s *Snapshot) Describe(ch chan<- *prometheus.Desc) {
-	for _, desc := range descs[:telemetryBegin] {
-		ch <- desc
-	}
-}
-
-// Collect implements prometheus.Collector.
-func (s *Snapshot) Collect(ch chan<- prometheus.Metric) {
-	for _, m := range s.render().series {
-		ch <- m
-	}
 }
 
 // render turns the values into series. A part that cannot be rendered is left out and flagged.

@@ -71,9 +71,6 @@ func (t *Telemetry) Loaded(ok bool, at time.Time) {
 	}
 }
 
-// Panicked counts a bug that was caught.
-func (t *Telemetry) Panicked() { t.panics.Inc() }
-
 // seed makes the error counters of a part exist at 0, so that increase() sees the first error.
 func (t *Telemetry) seed(collector string) {
 	for _, class := range classes() {

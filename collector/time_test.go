@@ -20,9 +20,12 @@ func TestFiftyScrapesAtOnceCostOneCollection(t *testing.T) {
 			})
 		}
 		scrapes.Wait()
-		for _, path := range []string{"/version", "/monitor/health", "/taskInstances/list", "/taskInstances", "/pools"} {
-			if n := w.asked(path); n != 1 {
-				t.Errorf("%s was asked %d times, want once", path, n)
+		for path, want := range map[string]int{
+			"/version":        2, // the very first collection begins with the question which API there is
+			"/monitor/health": 1, "/taskInstances/list": 1, "/taskInstances": 1, "/pools": 1,
+		} {
+			if n := w.asked(path); n != want {
+				t.Errorf("%s was asked %d times, want %d", path, n, want)
 			}
 		}
 	})

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
@@ -38,7 +39,7 @@ func inWorld(t *testing.T, o airflowtest.Options, change func(*Options), test fu
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, airflow: airflowtest.Start(t, o), registry: prometheus.NewRegistry()}
-		options := Options{Config: DefaultConfig(), Airflow: airflow.DefaultConfig(), Telemetry: NewTelemetry(), Logger: log.NewLogfmtLogger(&w.log)}
+		options := Options{Config: DefaultConfig(), Airflow: airflow.DefaultConfig(), Telemetry: NewTelemetry(), Logger: level.NewFilter(log.NewLogfmtLogger(&w.log), level.AllowInfo())}
 		options.Airflow.URL = w.airflow.URL
 		options.Airflow.DialContext = w.airflow.DialContext
 		options.Airflow.AllowInsecureHTTP = true // the connection is in memory

@@ -34,7 +34,7 @@ func (d v2) taskInstance(ti *TaskInstance) object {
 		{"operator", ti.Operator},
 	}...)
 	if d.hasDisplayNames() {
-		o = append(o, member{"operator_name", ti.Operator})
+		o = append(o, member{"operator_name", ti.OperatorName})
 	}
 	return append(o, object{
 		{"queued_when", v2Time(ti.QueuedWhen)},

@@ -81,10 +81,10 @@ func (d v1) version(*call) answer {
 	return d.json(http.StatusOK, object{{"git_version", d.gitVersion()}, {"version", d.text}})
 }
 
-// health is GET /api/v2/monitor/health.
+// health is GET /api/v2/monitor/health, which alone of v2 writes +00:00.
 func (d v2) health(c *call) answer {
 	component := func(name string, p *Component) object {
-		status, heartbeat := c.db.component(p, v2Time)
+		status, heartbeat := c.db.component(p, v1Time)
 		return object{{"status", status}, {"latest_" + name + "_heartbeat", heartbeat}}
 	}
 	h := c.db.Health

@@ -148,7 +148,7 @@ func (ti *TaskInstance) FailUpstream() *TaskInstance {
 // PassThrough succeeds without an executor, as tasks of the EmptyOperator do.
 func (ti *TaskInstance) PassThrough() *TaskInstance {
 	ti.expect("pass through", NoStatus)
-	ti.Operator = "EmptyOperator"
+	ti.Operator, ti.OperatorName = "EmptyOperator", "EmptyOperator"
 	ti.TryNumber++
 	ti.StartDate = ti.enter(Success)
 	ti.EndDate = ti.StartDate

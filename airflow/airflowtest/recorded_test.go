@@ -192,7 +192,7 @@ func TestBadRowOnAirflow3(t *testing.T) {
 		db.Add(airflowtest.Task("d", "r", "good"), 0).Start()
 	})
 	got := c.get(listV2)
-	if got.status != http.StatusInternalServerError || got.body != recorded(t, "3.3.2", "ti-err-500-plain.txt") {
+	if got.status != http.StatusInternalServerError || got.body != strings.TrimSpace(recorded(t, "3.3.2", "ti-err-500-plain.txt")) {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 	if p := c.list("limit=0"); *p.Total != 2 {

@@ -48,6 +48,7 @@ type TaskInstance struct {
 	Queue          string
 	PriorityWeight int
 	Operator       string
+	OperatorName   string // empty means Operator
 	Executor       string // empty is null
 	Hostname       string
 	PID            int    // 0 is null
@@ -92,6 +93,7 @@ func (ti *TaskInstance) fillIn(db *Database) {
 	setDefault(&ti.Pool, func() string { return "default_pool" })
 	setDefault(&ti.Queue, func() string { return "default" })
 	setDefault(&ti.Operator, func() string { return "PythonOperator" })
+	setDefault(&ti.OperatorName, func() string { return ti.Operator })
 	if ti.PoolSlots == 0 {
 		ti.PoolSlots = 1
 	}
