@@ -74,6 +74,9 @@ func (a *answer) check(h http.Header) error {
 		return a.errorf(ClassDecode, nil, "want status %d", want)
 	}
 	detail := a.problem(h)
+	if detail == http.StatusText(a.status) {
+		detail = ""
+	}
 	return a.errorf(a.refusal(detail), nil, "%s", detail)
 }
 

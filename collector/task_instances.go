@@ -82,18 +82,28 @@ func (p *taskInstancesPart) fetch(ctx context.Context, client *airflow.Client) (
 	if err := p.learnStates(ctx, client); err != nil {
 		return nil, err
 	}
-	v, err := p.list(ctx, client)
-	if incomplete, ok := errors.AsType[*airflow.IncompleteError](err); ok || errors.Is(err, errTooManyRows) {
-		if ok {
-			p.lastTotal = incomplete.Total
-		}
-		v, err = p.count(ctx, client)
-	}
+	v, err := p.listOrCount(ctx, client)
 	if err != nil {
 		return nil, err
 	}
 	v.states[airflow.StateNone] = none
 	return v, nil
+}
+
+// listOrCount counts what is too much to list. When the last time it was, it
+// counts first, so that rows are not fetched in vain.
+func (p *taskInstancesPart) listOrCount(ctx context.Context, client *airflow.Client) (*taskInstancesValue, error) {
+	if p.lastTotal > p.maxRows {
+		v, err := p.count(ctx, client)
+		if err != nil || p.lastTotal > p.maxRows {
+			return v, err
+		}
+	}
+	v, err := p.list(ctx, client)
+	if _, cut := errors.AsType[*airflow.IncompleteError](err); cut || errors.Is(err, errTooManyRows) {
+		return p.count(ctx, client)
+	}
+	return v, err
 }
 
 // learnStates asks for the states to filter by whenever Airflow's version changed.
@@ -163,13 +173,16 @@ func (p *taskInstancesPart) listOnce(ctx context.Context, client *airflow.Client
 // count is what remains when there are too many to list: how many there are in each state.
 func (p *taskInstancesPart) count(ctx context.Context, client *airflow.Client) (*taskInstancesValue, error) {
 	v := &taskInstancesValue{states: map[airflow.State]int{}}
+	total := 0
 	for _, state := range p.states {
 		n, err := client.CountTaskInstances(ctx, state)
 		if err != nil {
 			return nil, err
 		}
 		v.states[state] = n
+		total += n
 	}
+	p.lastTotal = total
 	return v, nil
 }
 

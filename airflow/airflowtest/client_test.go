@@ -23,6 +23,7 @@ type reply struct {
 	status int
 	header http.Header
 	body   string
+	close  bool // the server ends the connection
 }
 
 func newClient(t *testing.T, server *airflowtest.Server) *client {
@@ -76,7 +77,7 @@ func (c *client) try(method, path, body string) (reply, error) {
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
-	return reply{resp.StatusCode, resp.Header, string(b)}, err
+	return reply{resp.StatusCode, resp.Header, string(b), resp.Close}, err
 }
 
 func (c *client) do(method, path, body string) reply {

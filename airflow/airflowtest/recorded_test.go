@@ -32,8 +32,9 @@ func recorded(t *testing.T, version, file string) string {
 // The zoo of DAGs behind the recorded answers, as far as they depend on it.
 func fillZoo(db *airflowtest.Database) {
 	db.PutRun(airflowtest.DagRun{DagID: "zoo_pool", RunID: "r"})
-	for range 8 {
-		db.PutDag(airflowtest.Dag{DagID: "zoo_states"})
+	db.PutRun(airflowtest.DagRun{DagID: "zoo_states", RunID: "zoo 1"})
+	for i := range 2 {
+		db.Add(airflowtest.MappedTask("zoo_mapped", "r", "part", i), 0)
 	}
 }
 
@@ -86,6 +87,11 @@ func TestRecordedAnswers(t *testing.T) {
 		{"2.10.2", "e400_empty_body.json", admin, batchV1, "", 400, problem},
 		{"2.11.2", "e400_unknown_key.json", admin, batchV1, `{"x": 1}`, 400, problem},
 		{"2.11.2", "e400_naive_date.json", admin, batchV1, `{"end_date_gte": "2026-01-01T00:00:00"}`, 400, problem},
+		{"2.11.2", "e404_ti.json", admin, "GET /api/v1/dags/zoo_states/dagRuns/nope/taskInstances/x", "", 404, problem},
+		{"2.11.2", "e405_get_on_list.json", admin, "GET " + listV1 + "/list", "", 404, problem},
+		{"2.11.2", "op_get_task_instance_mapped_404.json", admin, "GET /api/v1/dags/zoo_mapped/dagRuns/r/taskInstances/part", "", 404, problem},
+		{"2.11.2", "op_get_mapped_task_instance_404.json", admin, "GET /api/v1/dags/zoo_mapped/dagRuns/r/taskInstances/part/99", "", 404, problem},
+		{"2.11.2", "op_get_mapped_task_instance_minus1.json", admin, "GET /api/v1/dags/zoo_mapped/dagRuns/r/taskInstances/part/-1", "", 404, problem},
 
 		{"3.3.2", "version.json", "", "GET /api/v2/version", "", 200, jsonType},
 		{"3.3.2", "v1-version.json", "", "GET /api/v1/version", "", 404, jsonType},
@@ -107,6 +113,8 @@ func TestRecordedAnswers(t *testing.T) {
 		{"3.3.2", "ti-err-422-limit.json", "token", "GET " + listV2 + "?limit=-1", "", 422, jsonType},
 		{"3.3.2", "ti-err-422-state.json", "token", "GET " + listV2 + "?state=bogus", "", 422, jsonType},
 		{"3.3.2", "ti-err-500-naive-date.json", "token", "GET " + listV2 + "?end_date_gte=2026-11-24T00:00:00", "", 500, jsonType},
+		{"3.3.2", "ti-404.json", "token", "GET /api/v2/dags/zoo_states/dagRuns/zoo%201/taskInstances/nope", "", 404, jsonType},
+		{"3.3.2", "ti-mapped-plain-404.json", "token", "GET /api/v2/dags/zoo_mapped/dagRuns/r/taskInstances/part", "", 404, jsonType},
 		{"3.3.2", "ti-post-422-none.json", "token", batchV2, `{"state": ["none"]}`, 422, jsonType},
 		{"3.3.2", "ti-post-422-unknown.json", "token", batchV2, `{"cursor": ""}`, 422, jsonType},
 	} {
@@ -178,6 +186,10 @@ func TestRecordedBadRows(t *testing.T) {
 				if got.status != http.StatusInternalServerError || got.body != want {
 					t.Errorf("%d %s\nwant\n%s", got.status, got.body, want)
 				}
+			}
+			single := c.get("/api/v1/dags/d/dagRuns/r/taskInstances/t")
+			if test.file == "bad_row_shutdown_get.json" && test.version == "2.11.2" && single.body != recorded(t, test.version, "bad_row_shutdown_single.json") {
+				t.Errorf("alone: %s", single.body)
 			}
 			if p := c.list("limit=0"); *p.Total != 1 {
 				t.Errorf("limit=0 counts %d rows", *p.Total)

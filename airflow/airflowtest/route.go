@@ -63,7 +63,7 @@ func (s *Server) route(c *call) answer {
 	known := false
 	for _, r := range s.routes {
 		values, ok := match(r.path, path)
-		if !ok {
+		if !ok || (s.release.major == 2 && hasSlash(values)) { // Airflow 2 decodes before it splits
 			continue
 		}
 		known = true
@@ -117,6 +117,15 @@ func match(pattern, path string) (map[string]string, bool) {
 		}
 	}
 	return values, true
+}
+
+func hasSlash(values map[string]string) bool {
+	for _, value := range values {
+		if strings.Contains(value, "/") {
+			return true
+		}
+	}
+	return false
 }
 
 // text is an answer that is not for programs.

@@ -20,11 +20,6 @@ func (d v1) listTaskInstances(c *call) answer {
 	if problem != nil {
 		return *problem
 	}
-	for _, id := range c.path {
-		if strings.Contains(id, "/") {
-			return d.unknown("/api/v1/") // the router has decoded it by now
-		}
-	}
 	if id := c.path["dag"]; id != "~" {
 		if !c.mayRead(id) {
 			return d.forbidden()

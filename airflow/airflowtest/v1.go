@@ -23,6 +23,8 @@ func (d v1) routes() []route {
 		{http.MethodGet, "/api/v1/version", openToAll, d.version},
 		{http.MethodGet, "/api/v1/pools", ReadPools, d.listPools},
 		{http.MethodGet, "/api/v1/dags/{dag}/dagRuns/{run}/taskInstances", readInstances, d.listTaskInstances},
+		{http.MethodGet, "/api/v1/dags/{dag}/dagRuns/{run}/taskInstances/{task}", readInstances, d.getTaskInstance},
+		{http.MethodGet, "/api/v1/dags/{dag}/dagRuns/{run}/taskInstances/{task}/{index}", readInstances, d.getTaskInstance},
 		{http.MethodPost, "/api/v1/dags/~/dagRuns/~/taskInstances/list", readInstances, d.batchTaskInstances},
 	}
 }

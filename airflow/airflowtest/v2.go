@@ -16,6 +16,8 @@ func (d v2) routes() []route {
 		{http.MethodGet, "/api/v2/version", openToAll, d.version},
 		{http.MethodGet, "/api/v2/pools", ReadPools, d.listPools},
 		{http.MethodGet, "/api/v2/dags/{dag}/dagRuns/{run}/taskInstances", readInstances, d.listTaskInstances},
+		{http.MethodGet, "/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}", readInstances, d.getTaskInstance},
+		{http.MethodGet, "/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}/{index}", readInstances, d.getTaskInstance},
 		{http.MethodPost, "/api/v2/dags/~/dagRuns/~/taskInstances/list", readInstances, d.batchTaskInstances},
 	}
 }
