@@ -128,25 +128,28 @@ func (s style) appendNewline(b []byte, depth int) []byte {
 
 func (s style) appendString(b []byte, text string) []byte {
 	b = append(b, '"')
-	for _, r := range text {
-		switch {
-		case r == '"' || r == '\\':
+	plain := 0 // start of what needs no escape
+	for i, r := range text {
+		if r >= ' ' && r != '"' && r != '\\' && (r <= '~' || !s.ascii) {
+			continue
+		}
+		b = append(b, text[plain:i]...)
+		_, size := utf8.DecodeRuneInString(text[i:])
+		plain = i + size
+		switch r {
+		case '"', '\\':
 			b = append(b, '\\', byte(r))
-		case r == '\n':
+		case '\n':
 			b = append(b, `\n`...)
-		case r == '\r':
+		case '\r':
 			b = append(b, `\r`...)
-		case r == '\t':
+		case '\t':
 			b = append(b, `\t`...)
-		case r < ' ':
-			b = appendEscape(b, r)
-		case r > '~' && s.ascii:
-			b = appendEscape(b, r)
 		default:
-			b = utf8.AppendRune(b, r)
+			b = appendEscape(b, r)
 		}
 	}
-	return append(b, '"')
+	return append(append(b, text[plain:]...), '"')
 }
 
 func appendEscape(b []byte, r rune) []byte {

@@ -1,0 +1,158 @@
+package airflow_test
+
+import (
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	promconfig "github.com/prometheus/common/config"
+
+	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
+	"github.com/seed-9c0ac15d/airflow_exporter/airflow/airflowtest"
+)
+
+// token logs in as people do who hand a token to the exporter.
+func token(t *testing.T, server *airflowtest.Server) string {
+	t.Helper()
+	transport := &http.Transport{DialContext: server.DialContext}
+	defer transport.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(t.Context(), "POST", server.URL+"/auth/token", strings.NewReader(`{"username":"viewer","password":"right"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := (&http.Client{Transport: transport}).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var body struct {
+		Token string `json:"access_token"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&body); err != nil || body.Token == "" {
+		t.Fatalf("no token: %v", err)
+	}
+	return body.Token
+}
+
+// A bearer token from a file, which may be replaced at any time.
+func TestBearerTokenFromAFile(t *testing.T) {
+	server := airflowtest.Start(t, airflowtest.Options{Version: "3.3.2", Users: viewer})
+	path := filepath.Join(t.TempDir(), "token")
+	write := func(s string) {
+		if err := os.WriteFile(path, []byte(s), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("not a token")
+	client := connect(t, server, func(c *airflow.Config) {
+		c.HTTPClient.Authorization = &promconfig.Authorization{CredentialsFile: path}
+	})
+	if _, err := client.Pools(t.Context()); airflow.ClassOf(err) != airflow.ClassAuth {
+		t.Errorf("got %v", err)
+	}
+	write(token(t, server))
+	if _, err := client.Pools(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Pools(t.Context()); err == nil || !strings.Contains(err.Error(), "no such file") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestBasicAuthOfTheHTTPClient(t *testing.T) {
+	server := airflowtest.Start(t, airflowtest.Options{Version: "2.11.2", Users: viewer})
+	client := connect(t, server, func(c *airflow.Config) {
+		c.HTTPClient.BasicAuth = &promconfig.BasicAuth{Username: "viewer", Password: "right"}
+	})
+	if _, err := client.Pools(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// OAuth 2 client credentials; the error of the token endpoint repeats the secret, ours does not.
+func TestOAuth2(t *testing.T) {
+	server := airflowtest.Start(t, airflowtest.Options{Version: "3.3.2", Users: viewer})
+	bearer := token(t, server)
+	refuse := true
+	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if refuse {
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = io.WriteString(w, `{"error":"invalid_client","error_description":"wrong secret s3cr3t"}`)
+			return
+		}
+		_, _ = io.WriteString(w, `{"access_token":"`+bearer+`","token_type":"Bearer","expires_in":3600}`)
+	}))
+	defer provider.Close()
+	oauth := func(c *airflow.Config) {
+		c.HTTPClient.OAuth2 = &promconfig.OAuth2{ClientID: "exporter", ClientSecret: "s3cr3t", TokenURL: provider.URL}
+	}
+	airflowServer := httptest.NewServer(proxy(server))
+	defer airflowServer.Close()
+	client := newClient(t, airflowServer.URL, oauth)
+	_, err := client.Pools(t.Context())
+	if airflow.ClassOf(err) != airflow.ClassAuth || !strings.Contains(err.Error(), "the OAuth 2 token endpoint answered 401") || strings.Contains(err.Error(), "s3cr3t") {
+		t.Errorf("got %v", err)
+	}
+	refuse = false
+	if _, err := client.Pools(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// proxy hands requests on to an in-memory Airflow.
+func proxy(server *airflowtest.Server) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		transport := &http.Transport{DialContext: server.DialContext}
+		defer transport.CloseIdleConnections()
+		out := r.Clone(r.Context())
+		out.URL.Scheme, out.URL.Host = "http", "airflow.test"
+		resp, err := transport.RoundTrip(out)
+		if err != nil {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		defer func() { _ = resp.Body.Close() }()
+		for k, v := range resp.Header {
+			w.Header()[k] = v
+		}
+		w.WriteHeader(resp.StatusCode)
+		_, _ = io.Copy(w, resp.Body)
+	})
+}
+
+// A private CA and an extra header, as a gateway before Airflow may want them.
+func TestPrivateCAAndExtraHeaders(t *testing.T) {
+	memory := airflowtest.Start(t, airflowtest.Options{Version: "3.3.2", Users: viewer})
+	var seen string
+	front := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen = r.Header.Get("X-Gateway-Key")
+		proxy(memory).ServeHTTP(w, r)
+	}))
+	defer front.Close()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: front.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	client := newClient(t, front.URL, func(c *airflow.Config) {
+		asViewer("right")(c)
+		c.HTTPClient.TLSConfig.CAFile = ca
+		c.HTTPClient.HTTPHeaders = &promconfig.Headers{Headers: map[string]promconfig.Header{"X-Gateway-Key": {Secrets: []promconfig.Secret{"k3y"}}}}
+	})
+	if _, err := client.Pools(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if seen != "k3y" {
+		t.Errorf("the gateway got %q", seen)
+	}
+}

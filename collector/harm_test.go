@@ -1,0 +1,128 @@
+package collector
+
+import (
+	"testing"
+	"time"
+
+	"github.com/seed-9c0ac15d/airflow_exporter/airflow/airflowtest"
+)
+
+// scrapeFor scrapes every 15 s for so long.
+func (w *world) scrapeFor(d time.Duration) { w.scrapeEvery(15*time.Second, d) }
+
+func (w *world) scrapeEvery(interval, d time.Duration) {
+	for range d / interval {
+		w.scrape(10 * time.Second)
+		time.Sleep(interval)
+	}
+}
+
+// An Airflow that answers nothing but 500 gets one question a scrape, and is asked for all again as soon as it recovers.
+func TestAFailingAirflowIsAskedForItsHealthOnly(t *testing.T) {
+	inWorld(t, airflowtest.Options{Version: "3.3.2"}, nil, func(w *world) {
+		populate(w.airflow, "3.3.2")
+		w.scrape(0)
+		time.Sleep(15 * time.Second)
+		remove := w.airflow.Inject(nil, airflowtest.Status(500, nil, ""))
+		w.scrapeFor(75 * time.Second) // five collections
+
+		w.airflow.ResetRequests()
+		w.scrapeFor(30 * time.Minute)
+		if all, version := len(w.airflow.Requests()), w.asked("/version"); all != 120 || version != 120 {
+			t.Errorf("%d requests in 120 scrapes, %d for the version, want one a scrape", all, version)
+		}
+		remove()
+		w.has(w.scrape(0), "airflow_up 1", `airflow_exporter_collector_success{collector="task_instances"} 1`, `airflow_exporter_collector_success{collector="pools"} 1`)
+	})
+}
+
+// A wrong password for a day locks no account: five attempts, then one after 1, 2, 4 and every 5 minutes.
+func TestRefusedCredentialsAreTriedSeldom(t *testing.T) {
+	// At minutes 0 to 4, then 5, 7, 11, 16, 21, …, 1436.
+	const attempts = 5 + 3 + (1436-11)/5
+	for version, path := range map[string]string{"3.3.2": "/auth/token", "2.11.2": "/taskInstances", "2.10.5": "/taskInstances"} {
+		t.Run(version, func(t *testing.T) {
+			inWorld(t, airflowtest.Options{Version: version, Users: users}, as("viewer", "wrong"), func(w *world) {
+				w.scrapeEvery(time.Minute, 24*time.Hour)
+				if n := w.asked(path); n != attempts {
+					t.Errorf("%s was asked %d times in a day, want %d", path, n, attempts)
+				}
+				if n, health := w.asked("/pools"), w.asked("/health"); n > 5 || health != 24*60 {
+					t.Errorf("the pools were asked for %d times, want at most 5; health %d times", n, health)
+				}
+				w.has(w.scrape(0), "airflow_up 0", `airflow_exporter_collector_success{collector="health"} 1`)
+			})
+		})
+	}
+}
+
+// Whatever the scrapers do, what is asked at steady state is known exactly.
+func TestRequestsAtSteadyState(t *testing.T) {
+	for _, version := range []string{"2.10.2", "2.11.2", "3.0.6", "3.3.2"} {
+		t.Run(version, func(t *testing.T) {
+			inWorld(t, airflowtest.Options{Version: version, Users: users}, as("viewer", "right"), func(w *world) {
+				populate(w.airflow, version)
+				w.scrape(0)
+				time.Sleep(15 * time.Second)
+				w.airflow.ResetRequests()
+				w.scrapeFor(time.Hour)
+				for path, want := range map[string]int{"/version": 240, "/health": 240, "/taskInstances": 240, "/taskInstances/list": 240, "/pools": 60, "/auth/token": 0} {
+					if n := w.asked(path); n != want {
+						t.Errorf("%s was asked %d times in 240 scrapes, want %d", path, n, want)
+					}
+				}
+				rows := 0
+				for _, r := range w.airflow.Requests() {
+					if r.Path != "" && r.Rows > 0 && r.Method == "POST" {
+						rows += r.Rows
+					}
+				}
+				unfinished := 10
+				if version == "3.3.2" {
+					unfinished = 11 // awaiting_input
+				}
+				if rows != 240*unfinished {
+					t.Errorf("%d rows in 240 listings, want %d in each", rows, unfinished)
+				}
+			})
+		})
+	}
+}
+
+// Above max_rows the rows are not fetched again and again only to be thrown away.
+func TestTooManyRowsAreCountedBeforeTheyAreFetchedAgain(t *testing.T) {
+	inWorld(t, airflowtest.Options{Version: "3.3.2"}, func(o *Options) { o.Config.MaxRows = 5 }, func(w *world) {
+		populate(w.airflow, "3.3.2")
+		w.scrapeFor(time.Hour)
+		if n := w.asked("/list"); n != 1 {
+			t.Errorf("%d listings, want only the first", n)
+		}
+		w.airflow.Update(func(db *airflowtest.Database) {
+			for _, ti := range db.TaskInstances() {
+				if ti.State != "running" {
+					ti.State = "success"
+				}
+			}
+		})
+		w.has(w.scrape(0), `airflow_exporter_collector_truncated{collector="task_instances"} 0`, `airflow_task_instances{dag_id="etl",state="running",task_id="map"} 2`)
+	})
+}
+
+// A server that clamps the batch list, as is proposed for Airflow, is walked page by page.
+func TestAServerThatClampsTheBatchListIsWalkedByPages(t *testing.T) {
+	for version, truncated := range map[string]string{"3.3.2": "0", "3.0.6": "0", "2.11.2": "1"} {
+		t.Run(version, func(t *testing.T) {
+			inWorld(t, airflowtest.Options{Version: version, ClampPost: 4, ClampGet: 4}, nil, func(w *world) {
+				populate(w.airflow, version)
+				exposition := w.scrape(0)
+				w.has(exposition, `airflow_unfinished_task_instances{state="running"} 3`, `airflow_exporter_collector_success{collector="task_instances"} 1`,
+					`airflow_exporter_collector_truncated{collector="task_instances"} `+truncated)
+				if truncated == "1" {
+					w.lacks(exposition, "airflow_task_instances{", "airflow_queue_task_instances")
+					return
+				}
+				w.has(exposition, `airflow_task_instances{dag_id="etl",state="running",task_id="map"} 2`)
+			})
+		})
+	}
+}
