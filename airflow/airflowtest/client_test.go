@@ -16,6 +16,8 @@ type client struct {
 	server *airflowtest.Server
 	http   *http.Client
 	header http.Header
+
+	listPath string // what path found out
 }
 
 // reply is a complete answer.
@@ -156,8 +158,11 @@ func (c *client) batch(body string) page {
 // path is the path of the list of the server's API.
 func (c *client) path() string {
 	c.t.Helper()
-	if c.get("/api/v2/version").status == http.StatusOK {
-		return listV2
+	if c.listPath == "" {
+		c.listPath = listV1
+		if c.get("/api/v2/version").status == http.StatusOK {
+			c.listPath = listV2
+		}
 	}
-	return listV1
+	return c.listPath
 }

@@ -16,7 +16,8 @@ type orderKey struct {
 // sortable reports whether a listing may be sorted by this column.
 func sortable(column string) bool {
 	switch column {
-	case "id", "state", "duration", "start_date", "end_date", "map_index", "try_number", "logical_date", "run_after":
+	case "id", "state", "duration", "start_date", "end_date", "map_index", "try_number", "logical_date", "run_after",
+		"operator", "rendered_map_index":
 		return true
 	}
 	return false
@@ -46,6 +47,10 @@ func compareColumn(column string, a, b *TaskInstance) int {
 		return cmp.Compare(a.MapIndex, b.MapIndex)
 	case "try_number":
 		return cmp.Compare(a.TryNumber, b.TryNumber)
+	case "operator":
+		return cmp.Compare(a.Operator, b.Operator)
+	case "rendered_map_index":
+		return cmp.Or(compareNulls(a.RenderedIndex == "", b.RenderedIndex == ""), cmp.Compare(a.RenderedIndex, b.RenderedIndex))
 	case "state":
 		return cmp.Or(compareNulls(a.State == "", b.State == ""), cmp.Compare(a.State, b.State))
 	case "duration":

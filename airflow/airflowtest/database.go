@@ -54,6 +54,11 @@ func (db *Database) newID() string {
 	return fmt.Sprintf("%08x-%04x-7%03x-%04x-%012x", db.newest>>16, db.newest&0xffff, n>>36&0xfff, 0x8000|n>>24&0x0fff, n&0xffffff)
 }
 
+func (db *Database) newTrigger() int {
+	db.triggers++
+	return db.triggers
+}
+
 // Dag is one DAG. Adding a run adds its DAG.
 type Dag struct {
 	DagID       string

@@ -6,8 +6,13 @@
 //	server.Update(func(db *airflowtest.Database) {
 //		db.Add(airflowtest.Task("etl", "run1", "load"), 2).Start()
 //	})
-//	client, err := airflow.New(airflow.Config{URL: server.URL, DialContext: server.DialContext})
+//	cfg := airflow.DefaultConfig()
+//	cfg.URL, cfg.DialContext = server.URL, server.DialContext
 //
 // The server speaks real HTTP over an in-memory listener, so it works inside a
 // testing/synctest bubble as long as it is started there.
+//
+// What it sends is compared with answers of real servers in airflow/testdata:
+// errors byte by byte, recorded rows after a round trip through the database,
+// and everything else by its keys, their order and its types.
 package airflowtest

@@ -45,6 +45,9 @@ func (s style) append(b []byte, value any, depth int) []byte {
 	case object:
 		return s.appendObject(b, v, depth)
 	case map[string]any:
+		if len(v) == 0 {
+			return append(b, "{}"...)
+		}
 		return s.appendObject(b, sortedObject(v), depth)
 	case []string:
 		return s.appendArray(b, depth, func(yield func(any) bool) {

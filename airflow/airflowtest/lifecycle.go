@@ -95,8 +95,7 @@ func (ti *TaskInstance) FailWithoutRetry() *TaskInstance {
 // Defer hands the attempt over to the triggerer. Schedule ends the wait.
 func (ti *TaskInstance) Defer() *TaskInstance {
 	ti.startFirst()
-	ti.db.triggers++
-	ti.TriggerID = ti.db.triggers
+	ti.TriggerID = ti.db.newTrigger()
 	ti.deferred = ti.enter(Deferred)
 	return ti
 }

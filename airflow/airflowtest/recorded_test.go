@@ -81,6 +81,7 @@ func TestRecordedAnswers(t *testing.T) {
 		{"2.10.5", "raw_plus.json", admin, "GET " + listV1 + "?end_date_gte=2026-11-24T08:20:00+00:00&limit=1", "", 400, problem},
 		{"2.10.2", "raw_plus.json", admin, "GET " + listV1 + "?end_date_gte=2026-11-24T08:20:00+00:00&limit=1", "", 400, problem},
 		{"2.10.5", "get_state_bogus.txt", admin, "GET " + listV1 + "?state=bogus&limit=0", "", 500, "text/html"},
+		{"2.10.2", "get_state_bogus.txt", admin, "GET " + listV1 + "?state=bogus&limit=0", "", 500, html},
 		{"2.11.2", "e400_bad_json.json", admin, batchV1, "{not json", 400, problem},
 		{"2.11.2", "e400_empty_body.json", admin, batchV1, "", 400, problem},
 		{"2.10.5", "e400_empty_body.json", admin, batchV1, "", 400, problem},

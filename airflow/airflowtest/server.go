@@ -36,7 +36,8 @@ type Options struct {
 	ClampPost int
 	// ShuffleSeed varies the order of lists that have none.
 	ShuffleSeed uint64
-	// Clock is Airflow's clock: of rows, tokens and the Date header. Nil means time.Now.
+	// Clock is Airflow's clock: of rows, tokens and the Date header. It must be
+	// safe for concurrent use. Nil means time.Now.
 	Clock func() time.Time
 }
 

@@ -25,8 +25,9 @@ func (k Key) String() string {
 	return fmt.Sprintf("%s/%s/%s[%d]", k.DagID, k.RunID, k.TaskID, k.MapIndex)
 }
 
-// TaskInstance is one row. Its fields may be changed at will; the methods
-// change them as Airflow would. Zero times are null.
+// TaskInstance is one row. Its fields, but for the Key, may be changed at will;
+// the methods change them as Airflow would, and panic at a move that Airflow
+// does not make. Zero times are null.
 type TaskInstance struct {
 	Key
 	ID        string // changes at each retry and clear; v2 shows it
@@ -102,6 +103,9 @@ func (ti *TaskInstance) fillIn(db *Database) {
 	}
 	if ti.UpdatedAt.IsZero() {
 		ti.UpdatedAt = db.Now()
+	}
+	if ti.State == Deferred && ti.TriggerID == 0 {
+		ti.TriggerID = db.newTrigger()
 	}
 }
 

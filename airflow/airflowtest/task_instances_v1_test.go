@@ -218,6 +218,9 @@ func TestPagingOfAirflow2(t *testing.T) {
 		if p := c.batch(test.body); len(p.Rows) != test.rows || *p.Total != 175 {
 			t.Errorf("%s %s: %d rows of %d", test.version, test.body, len(p.Rows), *p.Total)
 		}
+		if test.body != `{}` {
+			continue
+		}
 		for query, want := range map[string]int{"": 100, "limit=0": 0, "limit=7": 7, "limit=100000": 175, "limit=7&offset=170": 5} {
 			if p := c.list(query); len(p.Rows) != want || *p.Total != 175 {
 				t.Errorf("%s %s: %d rows of %d", test.version, query, len(p.Rows), *p.Total)
@@ -244,12 +247,13 @@ func TestPagesOfAirflow2Overlap(t *testing.T) {
 		var byGet, byPost []row
 		for offset := 0; offset < 175; offset += 7 {
 			query := fmt.Sprintf("limit=7&offset=%d", offset)
-			first, again := c.list(query), c.list(query)
+			first, again := c.decode(c.get(listV1+"?"+query)), c.decode(c.get(listV1+"?"+query))
 			if fmt.Sprint(first.tasks()) != fmt.Sprint(again.tasks()) || first.Rows[0].MapIndex != again.Rows[0].MapIndex {
 				t.Fatal("the same page is another one when asked again")
 			}
 			byGet = append(byGet, first.Rows...)
-			byPost = append(byPost, c.batch(fmt.Sprintf(`{"page_limit": 7, "page_offset": %d}`, offset)).Rows...)
+			body := fmt.Sprintf(`{"page_limit": 7, "page_offset": %d}`, offset)
+			byPost = append(byPost, c.decode(c.do(http.MethodPost, listV1+"/list", body)).Rows...)
 		}
 		for name, rows := range map[string][]row{"GET": byGet, "POST": byPost} {
 			if len(rows) != 175 || distinct(rows) == 175 {

@@ -184,6 +184,9 @@ func TestPagingOfAirflow3(t *testing.T) {
 		if p := c.list(test.query); len(p.Rows) != test.rows || *p.Total != 175 {
 			t.Errorf("%s %s: %d rows of %d", test.version, test.query, len(p.Rows), *p.Total)
 		}
+		if test.query != "" {
+			continue
+		}
 		for body, want := range map[string]int{`{}`: 100, `{"page_limit": 0}`: 0, `{"page_limit": 100000}`: 175, `{"page_limit": 7, "page_offset": 170}`: 5} {
 			if p := c.batch(body); len(p.Rows) != want || *p.Total != 175 {
 				t.Errorf("%s %s: %d rows of %d", test.version, body, len(p.Rows), *p.Total)
@@ -271,7 +274,7 @@ func deref(n *int) any {
 
 func TestCursorWalk(t *testing.T) {
 	for _, order := range []string{"order_by=id&", ""} {
-		c := start(t, airflowtest.Options{Version: "3.3.2"}, fillMany(554))
+		c := start(t, airflowtest.Options{Version: "3.3.2", ClampGet: 40}, fillMany(222))
 		var rows []row
 		cursor, pages := "", 0
 		for {
@@ -286,7 +289,7 @@ func TestCursorWalk(t *testing.T) {
 			}
 			cursor = *p.Next
 		}
-		if pages != 6 || len(rows) != 554 || distinct(rows) != 554 {
+		if pages != 6 || len(rows) != 222 || distinct(rows) != 222 {
 			t.Errorf("%q: %d rows, %d distinct, in %d pages", order, len(rows), distinct(rows), pages)
 		}
 		other := "order_by=map_index&"
