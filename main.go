@@ -140,7 +140,7 @@ func loadConfig(f flags, getenv func(string) string) (config, error) {
 }
 
 func readConfig(path string, cfg *config) error {
-	file, err := os.Open(path)
+	file, err := os.Open(path) //nolint:gosec // the operator says which file
 	if err != nil {
 		return fmt.Errorf("--config.file: %w", err)
 	}
@@ -276,7 +276,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		case <-hup:
 			_ = e.reload()
 		case <-ctx.Done():
-			return e.drain(server, served)
+			return e.drain(server, served) //nolint:contextcheck // the context that ended is why it drains
 		}
 	}
 }
@@ -290,7 +290,7 @@ func (e *exporter) drain(server *http.Server, served <-chan error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	err := server.Shutdown(ctx)
-	<-served
+	_ = <-served // http.ErrServerClosed
 	e.close()
 	return err
 }

@@ -82,10 +82,10 @@ func (a *answer) check(h http.Header) error {
 
 func (a *answer) checkJSON(h http.Header) error {
 	contentType, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
-	switch {
-	case contentType == "application/json":
+	switch contentType {
+	case "application/json":
 		return nil
-	case contentType == "text/html":
+	case "text/html":
 		return a.errorf(ClassDecode, nil, "answered with a page of HTML, not with JSON")
 	}
 	return a.errorf(ClassDecode, nil, "answered with content type %q, not with JSON", contentType)
@@ -109,7 +109,7 @@ func (a *answer) refusal(detail string) Class {
 }
 
 // invalidToken is Airflow 3's answer to a token that is garbage, of another key or not yet valid.
-const invalidToken = "Invalid JWT token"
+const invalidToken = "Invalid JWT token" //nolint:gosec // an error text, not a credential
 
 // problem reads Airflow's own error text: "detail" of v2 (a string, or a list
 // or object), "detail" and "title" of v1. It is empty for anything but JSON,

@@ -198,7 +198,7 @@ func (c *Client) send(req *http.Request, k call) (*answer, error) {
 		return nil, k.errorf(ClassTimeout, err, "no time left to wait for the request budget (airflow.requests_per_second)")
 	}
 	a := &answer{call: k, started: time.Now(), observe: c.cfg.Observe, release: func() {}}
-	resp, err := c.http.Do(req)
+	resp, err := c.http.Do(req) //nolint:bodyclose // answer.Close closes it
 	if err != nil {
 		a.done()
 		return nil, transportError(&k, err)

@@ -63,7 +63,7 @@ func decodeListing(r io.Reader, rows string, row func(*jsontext.Decoder) error) 
 	if !found {
 		return e, fmt.Errorf("a listing without %s", rows)
 	}
-	if _, err := dec.ReadToken(); err != io.EOF {
+	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
 		if err == nil {
 			err = errors.New("something follows the end of the listing")
 		}
@@ -111,7 +111,7 @@ func decodeArray(dec *jsontext.Decoder, element func(*jsontext.Decoder) error) e
 // expect reads the token that opens an object or array.
 func expect(dec *jsontext.Decoder, kind jsontext.Kind) error {
 	token, err := dec.ReadToken()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	if err != nil {

@@ -100,7 +100,7 @@ func (c *Collector) Close() {
 // newest one is younger than Config.Refresh. It waits no longer than ctx, and
 // then tells what is known; the collection goes on for the next one who asks.
 func (c *Collector) Snapshot(ctx context.Context) *Snapshot {
-	if f := c.join(); f != nil {
+	if f := c.join(); f != nil { //nolint:contextcheck // the collection outlives the scrape that triggers it
 		select {
 		case <-f.done:
 		case <-ctx.Done():

@@ -2,6 +2,7 @@ package collector
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -63,7 +64,7 @@ const classPanic airflow.Class = "panic"
 
 // classOf is the class of a part's error.
 func classOf(err error) airflow.Class {
-	if _, ok := err.(*panicError); ok {
+	if _, ok := errors.AsType[*panicError](err); ok {
 		return classPanic
 	}
 	return airflow.ClassOf(err)

@@ -53,7 +53,7 @@ func (r *reporter) collection(parts []partState) {
 			logger = level.Error(r.logger)
 		}
 		line := []any{"msg", "cannot ask Airflow", "collector", strings.Join(t.names, ","), "class", string(classOf(t.err)), "err", t.err}
-		if p, ok := t.err.(*panicError); ok {
+		if p, ok := errors.AsType[*panicError](t.err); ok {
 			line = append(line, "stack", string(p.stack))
 		}
 		_ = logger.Log(append(line, "advice", airflow.Advice(t.err))...)
@@ -96,7 +96,7 @@ func (r *reporter) bug(err error) {
 // reasonOf is what two errors share that need the same cure.
 func reasonOf(err error) string {
 	reason := string(classOf(err)) + ": "
-	if e, ok := err.(*airflow.Error); ok {
+	if e, ok := errors.AsType[*airflow.Error](err); ok {
 		return reason + e.Detail
 	}
 	return reason + err.Error()
