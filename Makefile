@@ -1,0 +1,45 @@
+# Try: make demo. All targets: make help.
+GO            ?= go
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+IMAGE         ?= airflow_exporter
+
+VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+REVISION   ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+BRANCH     ?= $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null || echo unknown)
+BUILD_USER ?= $(shell whoami)@$(shell uname -n)
+BUILD_DATE ?= $(shell date -u +%Y%m%d-%H:%M:%S)
+INFO       := github.com/prometheus/common/version
+LDFLAGS     = -s -w -X $(INFO).Version=$(VERSION) -X $(INFO).Revision=$(REVISION) -X $(INFO).Branch=$(BRANCH) \
+              -X $(INFO).BuildUser=$(BUILD_USER) -X $(INFO).BuildDate=$(BUILD_DATE)
+
+.DEFAULT_GOAL := build
+.PHONY: build test e2e lint bench demo docker help
+
+build: ## the binary, static
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o airflow_exporter .
+
+test: ## all that needs Go alone
+	@unformatted=$$(gofmt -l $$(find . -name '*.go' -not -path './.*')); \
+		test -z "$$unformatted" || { echo "not formatted by gofmt:" $$unformatted; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags e2e ./test/...
+	$(GO) test -race ./...
+
+e2e: ## the tests on real servers of Airflow 2 and 3 (needs Python 3.11 and PostgreSQL)
+	$(GO) test -tags e2e -count=1 -timeout 25m -v ./test/e2e/...
+
+lint: ## static checks
+	$(GO) run $(GOLANGCI_LINT) run ./...
+
+bench: ## benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+demo: build ## a real Airflow 3 with example DAGs and the exporter on it (needs Python 3.11)
+	test/demo/run.sh
+
+docker: ## the image
+	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) --build-arg BRANCH=$(BRANCH) \
+		--build-arg BUILD_DATE=$(BUILD_DATE) -t $(IMAGE):$(VERSION) .
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10

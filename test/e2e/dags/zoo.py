@@ -1,0 +1,110 @@
+"""The DAG zoo: task instances that stay in every unfinished state, for Airflow 2 and 3.
+
+The tests create the pools, unpause the DAGs and trigger each of them once (zoo_limits twice); see zoo.go for the state
+in which each task instance comes to rest. Nothing here runs on a schedule.
+"""
+import time
+from datetime import datetime, timedelta, timezone
+
+try:
+    from airflow.providers.standard.operators.empty import EmptyOperator
+    from airflow.providers.standard.operators.python import PythonOperator
+    from airflow.providers.standard.sensors.date_time import DateTimeSensorAsync
+    from airflow.providers.standard.sensors.python import PythonSensor
+    from airflow.sdk import DAG
+except ImportError:  # Airflow 2
+    from airflow import DAG
+    from airflow.operators.empty import EmptyOperator
+    from airflow.operators.python import PythonOperator
+    from airflow.sensors.date_time import DateTimeSensorAsync
+    from airflow.sensors.python import PythonSensor
+
+try:  # 3.1 and later; parks the task in awaiting_input since 3.3
+    from airflow.providers.standard.operators.hitl import ApprovalOperator
+except ImportError:
+    ApprovalOperator = None
+
+
+def nap():
+    """Longer than any test, but not for ever: a task that lost its scheduler ends by itself."""
+    time.sleep(3600)
+
+
+def fail():
+    raise RuntimeError("fails, on purpose")
+
+
+def fail_once(ti):
+    if ti.try_number < 2:
+        fail()
+    nap()
+
+
+def say():
+    print("hello")
+
+
+def zoo(dag_id, **kwargs):
+    return DAG(dag_id, schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), catchup=False,
+               default_args={"owner": "zoo"}, tags=["zoo"], **kwargs)
+
+
+SOON = {"retries": 1, "retry_delay": timedelta(seconds=3)}
+STUCK = {"executor": "stuck"}
+
+with zoo("zoo_states"):
+    running = PythonOperator(task_id="running", python_callable=nap)
+    running >> EmptyOperator(task_id="none")
+    PythonOperator(task_id="clear_me", python_callable=nap)  # the tests turn it into `restarting`
+    PythonOperator(task_id="second_attempt", python_callable=fail_once, **SOON)
+    PythonOperator(task_id="queued", python_callable=say, **STUCK)
+    PythonOperator(task_id="up_for_retry", python_callable=fail, retries=3, retry_delay=timedelta(days=1))
+    PythonSensor(task_id="up_for_reschedule", python_callable=lambda: False, mode="reschedule", poke_interval=36000,
+                 timeout=10 * 86400)
+    DateTimeSensorAsync(task_id="deferred", target_time="2099-01-01T00:00:00+00:00")
+    if ApprovalOperator:
+        ApprovalOperator(task_id="awaiting_input", subject="feed the animals?")
+    EmptyOperator(task_id="success")
+    PythonOperator(task_id="failed", python_callable=fail) >> EmptyOperator(task_id="upstream_failed")
+
+# Pools: zoo_one 1 slot, zoo_zero none, zoo_two 2 slots, deferred ones included, zoo_late 1 slot, zoo_unlimited (Airflow 3)
+with zoo("zoo_pools"):
+    PythonOperator(task_id="holder", python_callable=nap, pool="zoo_one", priority_weight=10)
+    PythonOperator(task_id="waits", python_callable=say, pool="zoo_one")
+    PythonOperator(task_id="waits_zero", python_callable=say, pool="zoo_zero")
+    DateTimeSensorAsync(task_id="deferred", target_time="2099-01-01T00:00:00+00:00", pool="zoo_two", priority_weight=10)
+    PythonOperator(task_id="too_large", python_callable=say, pool="zoo_two", pool_slots=3)
+    PythonOperator(task_id="no_such_pool", python_callable=say, pool="zoo_missing")
+    PythonOperator(task_id="two_slots", python_callable=nap, pool="zoo_unlimited", pool_slots=2)
+    # its first attempt fails; then the other one takes the only slot and it waits for its second
+    PythonOperator(task_id="late_first", python_callable=fail_once, pool="zoo_late", priority_weight=10, retries=1,
+                   retry_delay=timedelta(seconds=15))
+    PythonOperator(task_id="late_second", python_callable=nap, pool="zoo_late")
+
+with zoo("zoo_queues"):
+    PythonOperator(task_id="gpu_1", python_callable=say, queue="gpu", **STUCK)
+    PythonOperator(task_id="gpu_2", python_callable=say, queue="gpu", pool_slots=4, **STUCK)
+    PythonOperator(task_id="io", python_callable=nap, queue='io "ü"')
+
+with zoo("zoo_limits", max_active_tasks=1):
+    PythonOperator(task_id="one", python_callable=nap, max_active_tis_per_dag=1)
+
+with zoo("zoo_mapped"):
+    PythonOperator.partial(task_id="running", python_callable=lambda i: nap()).expand(op_args=[[0], [1]])
+    slow = PythonOperator(task_id="list", python_callable=nap)
+    PythonOperator.partial(task_id="not_expanded", python_callable=say).expand(op_args=slow.output)
+
+# more rows than any server's page
+with zoo("zoo_wide"):
+    waits = PythonOperator.partial(task_id="waits", python_callable=say, pool="zoo_zero").expand(op_args=[[i] for i in range(150)])
+    waits >> EmptyOperator(task_id="none")
+
+with zoo("zoo_ünïcode_数据"):
+    PythonOperator(task_id="täsk_задача", python_callable=nap)
+    PythonOperator(task_id="a.b-c_d.é", python_callable=say, **STUCK)
+
+with zoo("zoo_long_" + "d" * 233):
+    PythonOperator(task_id="t" * 250, python_callable=say, **STUCK)
+
+with zoo("zoo_paused", is_paused_upon_creation=True):
+    PythonOperator(task_id="never", python_callable=say)

@@ -1,0 +1,111 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// shared is what all tests use; TestMain makes it.
+var shared *rig
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(testMain(m))
+}
+
+func testMain(m *testing.M) int {
+	ctx := context.Background()
+	var err error
+	shared, err = newRig(ctx)
+	if shared != nil {
+		defer shared.close()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	// neither a signal nor the timeout of go test lets deferred functions run
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	var timeout <-chan time.Time
+	if limit, ok := flag.Lookup("test.timeout").Value.(flag.Getter).Get().(time.Duration); ok && limit > time.Minute {
+		timeout = time.After(limit - 20*time.Second)
+	}
+	go func() {
+		select {
+		case s := <-interrupted:
+			fmt.Fprintln(os.Stderr, s)
+		case <-timeout:
+			fmt.Fprintln(os.Stderr, "out of time, see the logs in", shared.logs)
+		}
+		shared.close()
+		os.Exit(1)
+	}()
+	return m.Run()
+}
+
+func TestAirflow(t *testing.T) {
+	for _, version := range []string{"3.3.2", "2.11.2"} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			testAirflow(t, version)
+		})
+	}
+}
+
+// testAirflow runs all tests on one Airflow. Their order matters: the zoo is first alive, then frozen, and at last its
+// API server goes away.
+func testAirflow(t *testing.T, version string) {
+	begin := time.Now()
+	step := func(what string) { t.Logf("%4.0f s: %s", time.Since(begin).Seconds(), what) }
+	a, err := startAirflow(t.Context(), version, shared.dirs, shared.pg)
+	if a != nil {
+		t.Cleanup(func() {
+			if t.Failed() {
+				for _, p := range a.procs {
+					t.Logf("the end of %s:\n%s", p.log, p.tail(15))
+				}
+			}
+			a.stop()
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	step("Airflow answers")
+	if err := startZoo(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	step("the zoo is at rest")
+	t.Run("database", func(t *testing.T) { compareWithDatabase(t, a, account(a, "viewer")) })
+	a.freeze()
+	if err := a.restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	step("the zoo is frozen")
+	t.Run("frozen database", func(t *testing.T) { compareWithDatabase(t, a, account(a, "viewer")) })
+	t.Run("list by get", func(t *testing.T) {
+		cfg := account(a, "viewer")
+		cfg.list = "get"
+		compareWithDatabase(t, a, cfg)
+	})
+	if a.isV1() {
+		t.Run("least rights", func(t *testing.T) { compareWithDatabase(t, a, account(a, "exporter")) })
+		t.Run("no right on pools", func(t *testing.T) { testNoPools(t, a) })
+	}
+	t.Run("wrong password", func(t *testing.T) { testWrongPassword(t, a) })
+	t.Run("reload", func(t *testing.T) { testReload(t, a) })
+	t.Run("SIGTERM during a scrape", func(t *testing.T) { testSIGTERM(t, a) })
+	t.Run("unhealthy scheduler", func(t *testing.T) { testUnhealthy(t, a) })
+	step("the API server is next")
+	t.Run("API server restarts", func(t *testing.T) { testRestart(t, a) })
+	step("done")
+}
