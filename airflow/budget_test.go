@@ -62,6 +62,31 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 	}
 }
 
+// A shorter Retry-After never ends a longer one, and who already waits for the budget is held, too.
+func TestRetryAfterHoldsWhoWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := airflowtest.Start(t, airflowtest.Options{Version: "3.3.2"})
+		client := connect(t, server, func(c *airflow.Config) { c.Burst, c.RequestsPerSecond = 3, 1 })
+		if _, err := client.Version(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		server.ResetRequests()
+		server.Inject(nil, airflowtest.Status(429, http.Header{"Retry-After": {"60"}}, "").First(1))
+		server.Inject(nil, airflowtest.Status(503, http.Header{"Retry-After": {"1"}}, ""))
+		var calls sync.WaitGroup
+		for range 8 {
+			calls.Go(func() { _, _ = client.Pools(t.Context()) })
+		}
+		calls.Wait()
+		if n := len(server.Requests()); n > 2 {
+			t.Errorf("%d requests, want none after the answer that asked for 60 s", n)
+		}
+		if _, err := client.Pools(t.Context()); airflow.ClassOf(err) != airflow.ClassRateLimited {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
 // The token bucket holds whatever is asked for.
 func TestBudgetOfRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -3,18 +3,14 @@ package airflow
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	promconfig "github.com/prometheus/common/config"
 	"github.com/prometheus/common/version"
-	"golang.org/x/oauth2"
 	"golang.org/x/time/rate"
 )
 
@@ -37,7 +33,10 @@ type Client struct {
 	slots   chan struct{} // one element per request in flight
 	hold    retryAfter
 	skew    clockSkew
-	login   *login // nil without a user name
+	login   *login     // nil without a user name
+	gateway authorizer // credentials of every request, nil for none
+
+	secretFiles secretFiles
 
 	mu        sync.Mutex // guards what follows
 	current   *server    // nil until the first detection
@@ -50,6 +49,7 @@ type Request struct {
 	Status   int           // 0: no answer
 	Duration time.Duration // from sending it until its answer was read or given up
 	Bytes    int64         // body bytes read
+	LetIn    bool          // the answer shows that Airflow accepts who asks
 	Open     bool          // an endpoint that Airflow answers without a login
 }
 
@@ -64,6 +64,8 @@ func New(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	cfg.HTTPClient.FollowRedirects = false
+	oauth := cfg.HTTPClient.OAuth2
+	cfg.HTTPClient.OAuth2 = nil // see oauth2Login
 	options := []promconfig.HTTPClientOption{
 		promconfig.WithUserAgent("airflow_exporter/" + version.Version),
 		promconfig.WithIdleConnTimeout(idleTimeout),
@@ -82,8 +84,14 @@ func New(cfg Config) (*Client, error) {
 		limiter: rate.NewLimiter(rate.Limit(cfg.RequestsPerSecond), cfg.Burst),
 		slots:   make(chan struct{}, cfg.Concurrency),
 	}
+	c.secretFiles = secretFilesOf(&cfg.HTTPClient)
 	if cfg.Username != "" {
 		c.login = newLogin(c)
+	}
+	if oauth != nil {
+		if c.gateway, err = newOAuth2Login(c, oauth, options...); err != nil {
+			return nil, err
+		}
 	}
 	return c, nil
 }
@@ -98,9 +106,6 @@ func (c *Client) URL() string {
 	}
 	return c.base.String()
 }
-
-// ListsByGet reports whether the configuration asks for GET listings.
-func (c *Client) ListsByGet() bool { return c.cfg.List == ListGet }
 
 // ClockSkew is our clock minus Airflow's, read from the Date header of the
 // newest answer, which tells it to a second: zero for clocks that agree as far
@@ -117,6 +122,7 @@ type call struct {
 	body     []byte // JSON; nil for none
 	maxBytes int64  // of the answer; 0 means maxSmallBody
 	want     int    // expected status; 0 means 200
+	orWant   int    // another one; 0 means none
 	open     bool   // Request.Open
 	auth     authorizer
 }
@@ -134,39 +140,35 @@ func (k *call) errorf(class Class, err error, format string, args ...any) *Error
 }
 
 // do makes one request and returns its answer, which the caller must close.
-// It waits for a slot and for the request budget; a login that has become
+// It waits for the request budget and for a slot; a login that has become
 // invalid is renewed once. Errors are *Error.
 func (c *Client) do(ctx context.Context, k call) (*answer, error) {
-	select {
-	case c.slots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, k.errorf(ClassTimeout, ctx.Err(), "no time left to wait for a free connection (airflow.concurrency)")
+	if k.auth == nil && c.gateway != nil {
+		k.auth = c.gateway
 	}
-	a, err := c.try(ctx, k, true)
-	if err != nil {
-		<-c.slots
-		return nil, err
+	a, req, err := c.try(ctx, k)
+	if err != nil && req != nil && ClassOf(err) == ClassAuth && k.auth != nil && k.auth.renew(req) {
+		a, _, err = c.try(ctx, k)
 	}
-	a.release = func() { <-c.slots }
-	return a, nil
+	return a, err
 }
 
-func (c *Client) try(ctx context.Context, k call, first bool) (*answer, error) {
+// try makes one request; the request is nil when there were no credentials to send.
+func (c *Client) try(ctx context.Context, k call) (*answer, *http.Request, error) {
 	req, err := c.request(ctx, k)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	if k.auth != nil {
+		if err := k.auth.authorize(ctx, req); err != nil {
+			return nil, nil, err
+		}
 	}
 	a, err := c.send(req, k)
-	if err == nil {
-		return a, nil
-	}
-	if ClassOf(err) == ClassAuth && first && k.auth != nil && k.auth.renew(req) {
-		return c.try(ctx, k, false)
-	}
-	return nil, err
+	return a, req, err
 }
 
-// request builds and authorizes the HTTP request of k.
+// request builds the HTTP request of k, without credentials.
 func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
 	target := c.base.String() + k.path
 	if len(k.query) > 0 {
@@ -180,27 +182,22 @@ func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
 	if k.body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if k.auth == nil {
-		return req, nil
-	}
-	if err := k.auth.authorize(ctx, req); err != nil {
-		return nil, err
-	}
 	return req, nil
 }
 
-// send spends one token of the budget on req and checks status and content type.
+// send makes the request within the budget, and checks status and content type of the answer.
 func (c *Client) send(req *http.Request, k call) (*answer, error) {
-	if wait := c.hold.left(); wait > 0 {
-		return nil, k.errorf(ClassRateLimited, nil, "Airflow asked to wait until %s (Retry-After)", time.Now().Add(wait).UTC().Format(time.TimeOnly))
+	if err := c.secretFiles.check(&k); err != nil {
+		return nil, err
 	}
-	if err := c.limiter.Wait(req.Context()); err != nil {
-		return nil, k.errorf(ClassTimeout, err, "no time left to wait for the request budget (airflow.requests_per_second)")
+	release, err := c.reserve(req.Context(), &k)
+	if err != nil {
+		return nil, err
 	}
-	a := &answer{call: k, started: time.Now(), observe: c.cfg.Observe, release: func() {}}
+	a := &answer{call: k, started: time.Now(), observe: c.cfg.Observe, release: release}
 	resp, err := c.http.Do(req) //nolint:bodyclose // answer.Close closes it
 	if err != nil {
-		a.done()
+		a.Close()
 		return nil, transportError(&k, err)
 	}
 	c.skew.measure(a.started, resp.Header)
@@ -215,77 +212,30 @@ func (c *Client) send(req *http.Request, k call) (*answer, error) {
 	return a, nil
 }
 
-// transportError describes a request that got no answer, or not a whole one.
-func transportError(k *call, err error) *Error {
-	if e, ok := errors.AsType[*Error](err); ok {
-		return e
-	}
-	// The text of an OAuth 2 error quotes the answer of the token endpoint, which may repeat the secret.
-	if retrieve, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
-		e := k.errorf(ClassAuth, nil, "the OAuth 2 token endpoint refused the client credentials")
-		if retrieve.Response != nil {
-			e.Detail = fmt.Sprintf("the OAuth 2 token endpoint answered %d", retrieve.Response.StatusCode)
+// reserve waits until the budget has room for one more request, and returns
+// what gives its slot back. Only a request that is about to be sent has one.
+func (c *Client) reserve(ctx context.Context, k *call) (release func(), err error) {
+	held := func() error {
+		if wait := c.hold.left(); wait > 0 {
+			return k.errorf(ClassRateLimited, nil, "Airflow asked to wait until %s (Retry-After)", time.Now().Add(wait).UTC().Format(time.TimeOnly))
 		}
-		return e
+		return nil
 	}
-	cause := err
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		cause = u.Err // without the URL, whose query is no one's business
+	if err := held(); err != nil {
+		return nil, err
 	}
-	class := classifyTransport(cause)
-	if errors.Is(cause, io.ErrUnexpectedEOF) || errors.Is(cause, io.EOF) {
-		return k.errorf(class, cause, "the connection was closed before the answer was complete")
+	if err := c.limiter.Wait(ctx); err != nil {
+		return nil, k.errorf(ClassTimeout, err, "no time left to wait for the request budget (airflow.requests_per_second)")
 	}
-	if errors.Is(cause, context.DeadlineExceeded) {
-		return k.errorf(class, cause, "no complete answer in time")
+	select {
+	case c.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, k.errorf(ClassTimeout, ctx.Err(), "no time left to wait for a free connection (airflow.concurrency)")
 	}
-	return k.errorf(class, cause, "%v", cause)
-}
-
-// retryAfter remembers until when Airflow asked to be left alone.
-type retryAfter struct{ until atomic.Int64 } // unix nanoseconds
-
-// maxRetryAfter bounds what a server may ask for.
-const maxRetryAfter = 10 * time.Minute
-
-func (r *retryAfter) left() time.Duration {
-	until := r.until.Load()
-	if until == 0 {
-		return 0
+	release = func() { <-c.slots }
+	if err := held(); err != nil { // an answer that came meanwhile may have asked for it
+		release()
+		return nil, err
 	}
-	return time.Until(time.Unix(0, until))
-}
-
-func (r *retryAfter) obey(resp *http.Response) {
-	if resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusServiceUnavailable {
-		return
-	}
-	wait, ok := parseRetryAfter(resp.Header.Get("Retry-After"))
-	if !ok {
-		return
-	}
-	r.until.Store(time.Now().Add(min(wait, maxRetryAfter)).UnixNano())
-}
-
-// clockSkew is the newest measurement of our clock minus Airflow's.
-type clockSkew struct{ value atomic.Pointer[time.Duration] }
-
-func (s *clockSkew) get() (time.Duration, bool) {
-	if p := s.value.Load(); p != nil {
-		return *p, true
-	}
-	return 0, false
-}
-
-// measure compares our clock with the Date header, which has whole seconds and
-// was written some time between started and now. Of all skews that explain
-// both, the smallest is taken: clocks that agree as far as can be told have none.
-func (s *clockSkew) measure(started time.Time, h http.Header) {
-	date, err := http.ParseTime(h.Get("Date"))
-	if err != nil {
-		return
-	}
-	least, most := started.Sub(date.Add(time.Second)), time.Since(date)
-	skew := min(max(0, least), most)
-	s.value.Store(&skew)
+	return release, nil
 }

@@ -89,7 +89,7 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("airflow.list: %q is neither %q nor %q", c.List, ListBatch, ListGet)
 	case c.Concurrency < 1:
 		return fmt.Errorf("airflow.concurrency: %d, want at least 1", c.Concurrency)
-	case c.RequestsPerSecond <= 0:
+	case !(c.RequestsPerSecond > 0): // NaN is not
 		return fmt.Errorf("airflow.requests_per_second: %v, want more than 0", c.RequestsPerSecond)
 	case c.Burst < 1:
 		return fmt.Errorf("airflow.burst: %d, want at least 1", c.Burst)
@@ -98,6 +98,9 @@ func (c *Config) Validate() error {
 	}
 	if err := c.HTTPClient.Validate(); err != nil {
 		return fmt.Errorf("airflow.http_client: %w", err)
+	}
+	if c.HTTPClient.OAuth2 != nil {
+		return validateOAuth2(c.HTTPClient.OAuth2, c.AllowInsecureHTTP)
 	}
 	return nil
 }
@@ -117,6 +120,11 @@ func (c *Config) validateCredentials(base *url.URL) error {
 		return errors.New("airflow.username and an Authorization of airflow.http_client (basic_auth, authorization, oauth2, bearer_token) are both set: keep one")
 	case strings.Contains(c.Username, ":"):
 		return errors.New("airflow.username holds a colon, which HTTP Basic cannot carry")
+	}
+	if c.PasswordFile != "" {
+		if _, err := readSecret("airflow.password_file", c.PasswordFile); err != nil {
+			return err
+		}
 	}
 	sendsSecret := c.Username != "" || sendsOwn || h.HTTPHeaders != nil
 	if sendsSecret && base.Scheme == "http" && !c.AllowInsecureHTTP && !isLoopback(base.Hostname()) {

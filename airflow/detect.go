@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync/atomic"
 )
 
 // server is what was detected: a version, and the dialect it speaks.
 type server struct {
 	Version
 	dialect dialect
+	learnt  atomic.Pointer[[]State] // of UnfinishedStates, nil before it was asked
 }
 
 // detection is one attempt to find out, which everyone shares who asks meanwhile.
@@ -56,6 +58,9 @@ func (c *Client) detect(ctx context.Context) (*server, error) {
 		c.mu.Unlock()
 		select {
 		case <-d.done:
+			if ctx.Err() == nil && (errors.Is(d.err, context.Canceled) || errors.Is(d.err, context.DeadlineExceeded)) {
+				return c.detect(ctx) // who asked first had no more time
+			}
 			return d.server, d.err
 		case <-ctx.Done():
 			return nil, &Error{Op: opVersion, Class: ClassTimeout, Detail: "no answer in time", Err: ctx.Err()}
@@ -69,7 +74,11 @@ func (c *Client) detect(ctx context.Context) (*server, error) {
 	defer func() {
 		c.mu.Lock()
 		c.detecting = nil
-		if d.err == nil {
+		switch {
+		case d.err != nil:
+		case last != nil && last.Version == d.server.Version:
+			d.server = last // with what was learnt of it
+		default:
 			c.current = d.server
 		}
 		c.mu.Unlock()

@@ -1,9 +1,5 @@
 package airflow
 
-import (
-	"github.com/go-json-experiment/json"
-)
-
 // dialect is what differs between the two APIs.
 type dialect interface {
 	// api is the last segment of the API's root: "v1", "v2".
@@ -26,60 +22,4 @@ func root(d dialect) string { return "/api/" + d.api() }
 // call starts a call below the API root that needs a login.
 func (c *Client) call(s *server, op, method, path string) call {
 	return call{op: op, method: method, endpoint: path, path: root(s.dialect) + path, auth: s.dialect.authorizer(c)}
-}
-
-// v1 is the API of Airflow 2.
-type v1 struct{}
-
-func (v1) api() string        { return "v1" }
-func (v1) healthPath() string { return "/health" }
-
-func (v1) authorizer(c *Client) authorizer {
-	if c.login == nil {
-		return nil
-	}
-	return basicAuth{c.login}
-}
-
-// listBody of v1 has no order: the field is refused.
-func (v1) listBody(q TaskInstanceQuery, limit int) ([]byte, error) {
-	return json.Marshal(struct {
-		States []State `json:"state"`
-		Limit  int     `json:"page_limit"`
-	}{q.States, limit})
-}
-
-func (v1) pagesByGet() bool { return false }
-
-func (v1) unfinishedStates(Version) []State { return unfinishedV1 }
-
-// v2 is the API of Airflow 3.
-type v2 struct{}
-
-func (v2) api() string        { return "v2" }
-func (v2) healthPath() string { return "/monitor/health" }
-
-func (v2) authorizer(c *Client) authorizer {
-	if c.login == nil {
-		return nil
-	}
-	return c.login
-}
-
-func (v2) listBody(q TaskInstanceQuery, limit int) ([]byte, error) {
-	return json.Marshal(struct {
-		States []State `json:"state"`
-		Limit  int     `json:"page_limit"`
-		Order  string  `json:"order_by"`
-	}{q.States, limit, "id"})
-}
-
-func (v2) pagesByGet() bool { return true }
-
-// unfinishedStates of v2: a state that the server does not know fails the whole call.
-func (v2) unfinishedStates(v Version) []State {
-	if v.AtLeast(3, 3, 0) {
-		return unfinishedV33
-	}
-	return unfinishedV2
 }

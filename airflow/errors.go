@@ -6,8 +6,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"unicode/utf8"
 )
@@ -115,7 +117,7 @@ func Advice(err error) string {
 	case ClassRedirect:
 		return "redirects are never followed: set airflow.url to the final address, and let the exporter past any login proxy"
 	case ClassTooLarge:
-		return "the answer is larger than its limit: raise airflow.max_response_bytes if Airflow really has that many unfinished task instances"
+		return "an answer is larger than Airflow's ever are; only if it is the listing of a very large installation, raise airflow.max_response_bytes"
 	case ClassInternal:
 		return "check the configuration of the exporter"
 	}
@@ -148,6 +150,25 @@ func classifyTransport(err error) Class {
 		return ClassTLS
 	}
 	return ClassConnect
+}
+
+// transportError describes a request that got no answer, or not a whole one.
+func transportError(k *call, err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	cause := err
+	for u, ok := errors.AsType[*url.Error](cause); ok; u, ok = errors.AsType[*url.Error](cause) {
+		cause = u.Err // without the URL, whose query is no one's business
+	}
+	class := classifyTransport(cause)
+	if errors.Is(cause, io.ErrUnexpectedEOF) || errors.Is(cause, io.EOF) {
+		return k.errorf(class, cause, "the connection was closed before the answer was complete")
+	}
+	if errors.Is(cause, context.DeadlineExceeded) {
+		return k.errorf(class, cause, "no complete answer in time")
+	}
+	return k.errorf(class, cause, "%v", cause)
 }
 
 // oneLine makes text from outside safe to log: one line, valid UTF-8, bounded.

@@ -1,6 +1,7 @@
 package airflow_test
 
 import (
+	"context"
 	"encoding/json"
 	"encoding/pem"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	promconfig "github.com/prometheus/common/config"
 
@@ -57,6 +59,14 @@ func TestBearerTokenFromAFile(t *testing.T) {
 	if _, err := client.Pools(t.Context()); airflow.ClassOf(err) != airflow.ClassAuth {
 		t.Errorf("got %v", err)
 	}
+	write(" \n")
+	before := len(server.Requests())
+	if _, err := client.Pools(t.Context()); airflow.ClassOf(err) != airflow.ClassAuth || !strings.Contains(err.Error(), "credentials_file is empty") {
+		t.Errorf("got %v", err)
+	}
+	if n := len(server.Requests()); n != before {
+		t.Error("an empty token was sent")
+	}
 	write(token(t, server))
 	if _, err := client.Pools(t.Context()); err != nil {
 		t.Error(err)
@@ -94,19 +104,63 @@ func TestOAuth2(t *testing.T) {
 		_, _ = io.WriteString(w, `{"access_token":"`+bearer+`","token_type":"Bearer","expires_in":3600}`)
 	}))
 	defer provider.Close()
+	path := filepath.Join(t.TempDir(), "client_secret")
+	write := func(s string) {
+		if err := os.WriteFile(path, []byte(s), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("s3cr3t")
 	oauth := func(c *airflow.Config) {
-		c.HTTPClient.OAuth2 = &promconfig.OAuth2{ClientID: "exporter", ClientSecret: "s3cr3t", TokenURL: provider.URL}
+		c.HTTPClient.OAuth2 = &promconfig.OAuth2{ClientID: "exporter", ClientSecretFile: path, TokenURL: provider.URL}
 	}
 	airflowServer := httptest.NewServer(proxy(server))
 	defer airflowServer.Close()
 	client := newClient(t, airflowServer.URL, oauth)
 	_, err := client.Pools(t.Context())
-	if airflow.ClassOf(err) != airflow.ClassAuth || !strings.Contains(err.Error(), "the OAuth 2 token endpoint answered 401") || strings.Contains(err.Error(), "s3cr3t") {
+	if airflow.ClassOf(err) != airflow.ClassAuth || !strings.Contains(err.Error(), "the token endpoint answered 401") || strings.Contains(err.Error(), "s3cr3t") {
 		t.Errorf("got %v", err)
 	}
 	refuse = false
+	write("n3w")
 	if _, err := client.Pools(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// A token endpoint that hangs, redirects or cannot be reached never holds a call, and is not told the secret twice.
+func TestOAuth2TokenEndpointsThatMisbehave(t *testing.T) {
+	server := httptest.NewServer(proxy(airflowtest.Start(t, airflowtest.Options{Version: "3.3.2", Users: viewer})))
+	defer server.Close()
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the redirect was followed") }))
+	defer elsewhere.Close()
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
+	released := make(chan struct{})
+	hangs := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-released }))
+	defer hangs.Close()
+	defer close(released)
+	redirects := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
+	defer redirects.Close()
+	for name, tc := range map[string]struct {
+		url   string
+		class airflow.Class
+	}{
+		"hangs":     {hangs.URL, airflow.ClassTimeout},
+		"redirects": {redirects.URL, airflow.ClassRedirect},
+		"is closed": {closed.URL, airflow.ClassConnect},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := newClient(t, server.URL, func(c *airflow.Config) {
+				c.HTTPClient.OAuth2 = &promconfig.OAuth2{ClientID: "exporter", ClientSecret: "s3cr3t", TokenURL: tc.url}
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+			defer cancel()
+			_, err := client.Pools(ctx)
+			if airflow.ClassOf(err) != tc.class || strings.Contains(err.Error(), "s3cr3t") {
+				t.Errorf("got class %s: %v", airflow.ClassOf(err), err)
+			}
+		})
 	}
 }
 

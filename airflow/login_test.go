@@ -1,8 +1,11 @@
 package airflow_test
 
 import (
+	"encoding/base64"
 	"errors"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -174,5 +177,33 @@ func TestPasswordFileIsReadAnew(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+// A token that claims to live for a century is used for a day, not asked for with each request.
+func TestTokensOfACentury(t *testing.T) {
+	logins := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/version"):
+			_, _ = io.WriteString(w, `{"version":"3.3.2"}`)
+		case strings.HasSuffix(r.URL.Path, "/auth/token"):
+			logins++
+			claims := base64.RawURLEncoding.EncodeToString([]byte(`{"iat":1000000000,"exp":99000000000}`))
+			_, _ = io.WriteString(w, `{"access_token":"h.`+claims+`.s"}`) // with status 200, as some auth managers do
+		default:
+			_, _ = io.WriteString(w, `{"pools":[],"total_entries":0}`)
+		}
+	}))
+	defer server.Close()
+	client := newClient(t, server.URL, asViewer("right"))
+	for range 5 {
+		if _, err := client.Pools(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if logins != 1 {
+		t.Errorf("%d logins, want 1", logins)
 	}
 }

@@ -46,33 +46,38 @@ var (
 	unfinishedV33 = []State{StateScheduled, StateQueued, StateRunning, StateRestarting, StateDeferred, StateAwaitingInput, StateUpForRetry, StateUpForReschedule}
 )
 
-// UnfinishedStates returns Airflow's version as detected last, and the states of
-// unfinished task instances that it knows, StateNone excluded, for
-// [TaskInstanceQuery]; no states when the version is the one given as known.
-// Up to Airflow 3.3 the states follow from the version. A later one is asked
-// for its own list (GET …/taskInstances: the answer to a state that no Airflow
-// has names the valid ones); when it names none, those of 3.3 are returned.
-func (c *Client) UnfinishedStates(ctx context.Context, known Version) (Version, []State, error) {
+// UnfinishedStates returns the states of unfinished task instances that this
+// Airflow knows, StateNone excluded, for [TaskInstanceQuery]. Up to Airflow 3.3
+// they follow from the version. A later one is asked once for its own list (GET
+// …/taskInstances: the answer to a state that no Airflow has names the valid
+// ones); when it names none, the states of 3.3 are returned.
+func (c *Client) UnfinishedStates(ctx context.Context) ([]State, error) {
 	s, err := c.server(ctx)
-	if err != nil || s.Version == known {
-		return known, nil, err
+	if err != nil {
+		return nil, err
 	}
-	states := s.dialect.unfinishedStates(s.Version)
+	known := s.dialect.unfinishedStates(s.Version)
 	if !s.AtLeast(3, 4, 0) {
-		return s.Version, states, nil
+		return known, nil
+	}
+	if learnt := s.learnt.Load(); learnt != nil {
+		return *learnt, nil
 	}
 	k := c.call(s, "learn the states of task instances", http.MethodGet, taskInstancesPath)
 	k.query = url.Values{"state": {"unknown_state"}, "limit": {"0"}}
 	a, err := c.do(ctx, k)
 	if err == nil {
 		a.Close()
-		return s.Version, states, nil
+		s.learnt.Store(&known)
+		return known, nil
 	}
 	e, ok := errors.AsType[*Error](err)
 	if !ok || e.Status != http.StatusUnprocessableEntity {
-		return known, nil, err
+		return nil, err
 	}
-	return s.Version, mergeStates(states, e.Detail), nil
+	merged := mergeStates(known, e.Detail)
+	s.learnt.Store(&merged)
+	return merged, nil
 }
 
 // mergeStates adds to known the unfinished states of "… Valid values are a, b, c".
@@ -89,32 +94,4 @@ func mergeStates(known []State, detail string) []State {
 		}
 	}
 	return merged
-}
-
-const opCount = "count task instances"
-
-// CountTaskInstances returns how many task instances are in a state, StateNone
-// included, without fetching one (GET …/taskInstances?state=…&limit=0).
-func (c *Client) CountTaskInstances(ctx context.Context, state State) (int, error) {
-	s, err := c.server(ctx)
-	if err != nil {
-		return 0, err
-	}
-	k := c.call(s, opCount, http.MethodGet, taskInstancesPath)
-	k.query = url.Values{"state": {string(state)}, "limit": {"0"}}
-	a, err := c.do(ctx, k)
-	if err != nil {
-		return 0, err
-	}
-	defer a.Close()
-	var body struct {
-		Total *int `json:"total_entries"`
-	}
-	if err := a.decode(&body); err != nil {
-		return 0, err
-	}
-	if body.Total == nil || *body.Total < 0 {
-		return 0, a.errorf(ClassDecode, nil, "an answer without total_entries")
-	}
-	return *body.Total, nil
 }

@@ -66,7 +66,8 @@ type TaskInstanceQuery struct {
 type IncompleteError struct {
 	Received int
 	Total    int
-	// Clamped: the server sent fewer rows than it was given room for.
+	// Clamped: the server sent fewer rows than it was given room for. It bounds
+	// its answers, or rows came or went between its counting and its listing.
 	Clamped bool
 }
 
@@ -150,6 +151,10 @@ func (w *walk) complete(k call, total int, clamped bool) error {
 	if len(w.seen) >= total {
 		return nil
 	}
+	return w.incomplete(k, total, clamped)
+}
+
+func (w *walk) incomplete(k call, total int, clamped bool) error {
 	cause := &IncompleteError{Received: len(w.seen), Total: total, Clamped: clamped}
 	return k.errorf(ClassTooLarge, cause, "%v", cause)
 }
@@ -198,8 +203,11 @@ func (w *walk) offsets(ctx context.Context, k call) error {
 		if err := w.fetch(ctx, k); err != nil {
 			return err
 		}
-		if w.page.rows == 0 || w.page.first != last || len(w.seen) == received {
+		if w.page.rows == 0 || len(w.seen) == received {
 			break
+		}
+		if w.page.first != last { // whatever the total says: what left makes room in it for what was passed over
+			return w.incomplete(k, w.page.total, false)
 		}
 	}
 	return w.complete(k, w.page.total, false)
@@ -314,4 +322,32 @@ func orZero[T any](p *T) T {
 		return zero
 	}
 	return *p
+}
+
+const opCount = "count task instances"
+
+// CountTaskInstances returns how many task instances are in a state, StateNone
+// included, without fetching one (GET …/taskInstances?state=…&limit=0).
+func (c *Client) CountTaskInstances(ctx context.Context, state State) (int, error) {
+	s, err := c.server(ctx)
+	if err != nil {
+		return 0, err
+	}
+	k := c.call(s, opCount, http.MethodGet, taskInstancesPath)
+	k.query = url.Values{"state": {string(state)}, "limit": {"0"}}
+	a, err := c.do(ctx, k)
+	if err != nil {
+		return 0, err
+	}
+	defer a.Close()
+	var body struct {
+		Total *int `json:"total_entries"`
+	}
+	if err := a.decode(&body); err != nil {
+		return 0, err
+	}
+	if body.Total == nil || *body.Total < 0 {
+		return 0, a.errorf(ClassDecode, nil, "an answer without total_entries")
+	}
+	return *body.Total, nil
 }

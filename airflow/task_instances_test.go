@@ -29,7 +29,7 @@ func connect(t *testing.T, server *airflowtest.Server, change func(*airflow.Conf
 func list(t *testing.T, client *airflow.Client, q airflow.TaskInstanceQuery) ([]airflow.TaskInstance, error) {
 	t.Helper()
 	if q.States == nil {
-		_, states, err := client.UnfinishedStates(t.Context(), airflow.Version{})
+		states, err := client.UnfinishedStates(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,6 +134,39 @@ func TestOffsetsNoticeThatRowsMoved(t *testing.T) {
 				t.Errorf("%d rows, %v, want an IncompleteError", rows, last)
 			}
 		})
+	}
+}
+
+// On a server that sends the rest in one page, rows that left before it make
+// room in the total for those that were passed over.
+func TestTheLastPageByOffsetNoticesThatRowsMoved(t *testing.T) {
+	server := full(t, airflowtest.Options{Version: "3.0.6"})
+	client := connect(t, server, nil)
+	rows := 0
+	var last error
+	for _, err := range client.TaskInstances(t.Context(), airflow.TaskInstanceQuery{States: []airflow.State{airflow.StateQueued}, ByGet: true, Room: 2000}) {
+		if last = err; err != nil {
+			break
+		}
+		if rows++; rows == 100 {
+			server.Update(func(db *airflowtest.Database) {
+				for i := range 3 {
+					db.TaskInstance(airflowtest.Task("dag", fmt.Sprintf("run %d", i), fmt.Sprintf("task_%03d", i))).Succeed()
+				}
+			})
+		}
+	}
+	if _, ok := errors.AsType[*airflow.IncompleteError](last); !ok {
+		t.Errorf("%d rows, %v, want an IncompleteError", rows, last)
+	}
+}
+
+// A cursor that leads round in circles ends in an error, not in an endless walk.
+func TestCursorsThatLeadInCircles(t *testing.T) {
+	client := newClient(t, answer(t, send(200, "application/json", `{"task_instances":[],"total_entries":9,"next_cursor":"again"}`)), nil)
+	_, err := list(t, client, airflow.TaskInstanceQuery{ByGet: true})
+	if airflow.ClassOf(err) != airflow.ClassDecode || !strings.Contains(err.Error(), "round in circles") {
+		t.Errorf("got %v", err)
 	}
 }
 
