@@ -54,7 +54,7 @@ func TestConfigErrorsNameKeyOrLine(t *testing.T) {
 		"unknown section":         {"airflow:\n  url: http://localhost:8080\ncolector: {}\n", "line 3: unknown key colector"},
 		"unknown key of a client": {"airflow:\n  url: http://localhost:8080\n  http_client:\n    tls_konfig: {}\n", "line 4: unknown key tls_konfig"},
 		"key twice":               {"airflow:\n  url: http://localhost:8080\n  url: http://localhost:8081\n", `line 3: mapping key "url" already defined at line 2`},
-		"not a number":            {"airflow:\n  url: http://localhost:8080\n  concurrency: many\n", "line 3: cannot unmarshal"},
+		"not a number":            {"airflow:\n  url: http://localhost:8080\n  concurrency: many\n", "line 3: cannot unmarshal this str into int"},
 		"not a duration":          {"airflow:\n  url: http://localhost:8080\ncollector:\n  refresh: soon\n", "line 4: cannot unmarshal"},
 		"not YAML":                {"airflow: [\n", "line 1"},
 		"two documents":           {"airflow: {url: http://localhost:8080}\n---\nairflow: {}\n", "more than one YAML document"},
@@ -70,13 +70,17 @@ func TestConfigErrorsNameKeyOrLine(t *testing.T) {
 		"two logins":              {"airflow: {url: 'http://localhost:8080', username: me, password: a, http_client: {authorization: {credentials: b}}}\n", "keep one"},
 		"clear text":              {"airflow: {url: 'http://airflow.example.org', username: me, password: a}\n", "airflow.allow_insecure_http"},
 		"clear text bearer":       {"airflow: {url: 'http://airflow.example.org', http_client: {authorization: {credentials: b}}}\n", "airflow.allow_insecure_http"},
+		"no password file":        {"airflow: {url: 'http://localhost:8080', username: me, password_file: no-such-file}\n", "airflow.password_file: open"},
+		"clear text OAuth 2":      {"airflow: {url: 'https://a.example.org', http_client: {oauth2: {client_id: a, client_secret: b, token_url: 'http://idp.example.org'}}}\n", "airflow.http_client.oauth2.token_url"},
+		"kind of OAuth 2":         {"airflow: {url: 'https://a.example.org', http_client: {oauth2: {client_id: a, client_secret: b, token_url: 'https://idp.example.org', grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer'}}}\n", "airflow.http_client.oauth2.grant_type"},
+		"rate that is no number":  {"airflow: {url: 'http://localhost:8080', requests_per_second: .nan}\n", "airflow.requests_per_second: NaN"},
 		"list":                    {"airflow: {url: 'http://localhost:8080', list: post}\n", `airflow.list: "post" is neither "batch" nor "get"`},
 		"concurrency":             {"airflow: {url: 'http://localhost:8080', concurrency: 0}\n", "airflow.concurrency: 0"},
 		"rate":                    {"airflow: {url: 'http://localhost:8080', requests_per_second: 0}\n", "airflow.requests_per_second: 0"},
 		"burst":                   {"airflow: {url: 'http://localhost:8080', burst: 0}\n", "airflow.burst: 0"},
 		"response bytes":          {"airflow: {url: 'http://localhost:8080', max_response_bytes: 10}\n", "airflow.max_response_bytes: 10"},
 		"refresh":                 {"airflow: {url: 'http://localhost:8080'}\ncollector: {refresh: -1s}\n", "collector.refresh: -1s"},
-		"duration without unit":   {"airflow: {url: 'http://localhost:8080'}\ncollector: {refresh: 10}\n", "line 2: cannot unmarshal !!int `10` into time.Duration"},
+		"duration without unit":   {"airflow: {url: 'http://localhost:8080'}\ncollector: {refresh: 10}\n", "line 2: cannot unmarshal this int into time.Duration"},
 		"max age":                 {"airflow: {url: 'http://localhost:8080'}\ncollector: {max_age: -1s}\n", "collector.max_age: -1s"},
 		"collection timeout":      {"airflow: {url: 'http://localhost:8080'}\ncollector: {collection_timeout: 1ms}\n", "collector.collection_timeout: 1ms"},
 		"rows":                    {"airflow: {url: 'http://localhost:8080'}\ncollector: {max_rows: 0}\n", "collector.max_rows: 0"},
@@ -104,11 +108,28 @@ func TestConfigErrorsNeverQuoteAPassword(t *testing.T) {
 	}
 }
 
+func TestYAMLErrorsNeverQuoteAPassword(t *testing.T) {
+	for _, text := range []string{
+		"airflow: {http_client: {authorization: s3cr3tTok}}",
+		"airflow: {http_client: {basic_auth: s3cr3tTok}}",
+		"airflow: {concurrency: s3cr3t}",
+		"collector: s3cr3t",
+	} {
+		path := file(t, text)
+		_, err := loadConfig(flags{configFile: path}, environment(nil))
+		if err == nil || strings.Contains(err.Error(), "s3cr3t") || !strings.Contains(err.Error(), "line 1") {
+			t.Errorf("%s: got %v", text, err)
+		}
+	}
+}
+
 func TestFlagAndEnvironmentWinOverTheFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config.yml")
 	file := "airflow: {url: 'http://localhost:1', username: file, password_file: secret}\n"
-	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{path: file, filepath.Join(filepath.Dir(path), "secret"): "pw"} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	cfg, err := loadConfig(flags{configFile: path}, environment(nil))
 	if err != nil {

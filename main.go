@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -39,8 +40,10 @@ import (
 
 const (
 	name = "airflow_exporter"
-	// drainTimeout bounds how long SIGTERM waits for scrapes to be answered.
-	drainTimeout = 30 * time.Second
+	// After SIGTERM, scrapes wait so long for Airflow and are then answered with
+	// what is known; the program ends at the latest after drainTimeout.
+	hurryAfter   = 15 * time.Second
+	drainTimeout = 25 * time.Second
 )
 
 // config is the configuration file.
@@ -67,7 +70,7 @@ type flags struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, name+": "+err.Error())
 		os.Exit(1)
@@ -90,7 +93,8 @@ func parseFlags(args []string, stdout, stderr io.Writer) (flags, error) {
 	if _, err := app.Parse(args); err != nil {
 		return f, fmt.Errorf("%w, try --help", err)
 	}
-	if !strings.HasPrefix(f.telemetryPath, "/") || strings.HasPrefix(f.telemetryPath, "/-/") || strings.ContainsAny(f.telemetryPath, "{} ") {
+	if !strings.HasPrefix(f.telemetryPath, "/") || path.Clean(f.telemetryPath) != f.telemetryPath ||
+		strings.HasPrefix(f.telemetryPath, "/-/") || strings.ContainsAny(f.telemetryPath, "{} ?#%") {
 		return f, fmt.Errorf("--web.telemetry-path: %q is not a path like /metrics", f.telemetryPath)
 	}
 	return f, nil
@@ -109,8 +113,12 @@ func newLoggers(f flags, w io.Writer) (log.Logger, *slog.Logger) {
 	return logger, slog.New(sloggokit.NewGoKitHandler(bare, slog.LevelDebug))
 }
 
-// unknownField is how the YAML decoder reports a key that does not exist.
-var unknownField = regexp.MustCompile(`line (\d+): field (\S+) not found in type \S+`)
+var (
+	// unknownField is how the YAML decoder reports a key that does not exist.
+	unknownField = regexp.MustCompile(`line (\d+): field (\S+) not found in type \S+`)
+	// quotedValue is how it quotes a value of the wrong type, which may be a password in the wrong place.
+	quotedValue = regexp.MustCompile("!!(\\S+) `[^`]*`")
+)
 
 // loadConfig reads the file, if there is one, and then lets the flag and the
 // environment have their say. The error names the line or the key.
@@ -139,23 +147,24 @@ func loadConfig(f flags, getenv func(string) string) (config, error) {
 	return cfg, cfg.Collector.Validate()
 }
 
-func readConfig(path string, cfg *config) error {
-	file, err := os.Open(path) //nolint:gosec // the operator says which file
+func readConfig(file string, cfg *config) error {
+	f, err := os.Open(file) //nolint:gosec // the operator says which file
 	if err != nil {
 		return fmt.Errorf("--config.file: %w", err)
 	}
-	defer func() { _ = file.Close() }()
-	decoder := yaml.NewDecoder(file)
+	defer func() { _ = f.Close() }()
+	decoder := yaml.NewDecoder(f)
 	decoder.KnownFields(true)
 	if err := decoder.Decode(cfg); err != nil && !errors.Is(err, io.EOF) {
 		text := strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "yaml: ")
 		text = strings.TrimPrefix(text, "unmarshal errors: ")
-		return fmt.Errorf("%s: %s", path, unknownField.ReplaceAllString(text, "line $1: unknown key $2"))
+		text = quotedValue.ReplaceAllString(unknownField.ReplaceAllString(text, "line $1: unknown key $2"), "this $1")
+		return fmt.Errorf("%s: %s", file, text)
 	}
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("%s: more than one YAML document", path)
+		return fmt.Errorf("%s: more than one YAML document", file)
 	}
-	cfg.Airflow.SetDirectory(filepath.Dir(path))
+	cfg.Airflow.SetDirectory(filepath.Dir(file))
 	return nil
 }
 
@@ -167,6 +176,8 @@ type exporter struct {
 	telemetry *collector.Telemetry
 	registry  *prometheus.Registry // what is not a collector's: build, process, telemetry
 
+	hurry     context.Context // ends when scrapes must not wait for Airflow any more
+	hurryUp   context.CancelFunc
 	reloading sync.Mutex // one reload at a time
 	mu        sync.RWMutex
 	current   *generation
@@ -181,6 +192,7 @@ type generation struct {
 
 func newExporter(f flags, getenv func(string) string, logger log.Logger) *exporter {
 	e := &exporter{flags: f, getenv: getenv, logger: logger, telemetry: collector.NewTelemetry(), registry: prometheus.NewRegistry()}
+	e.hurry, e.hurryUp = context.WithCancel(context.Background())
 	e.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -289,13 +301,18 @@ func (e *exporter) drain(server *http.Server, served <-chan error) error {
 	e.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
+	defer time.AfterFunc(hurryAfter, e.hurryUp).Stop()
 	err := server.Shutdown(ctx)
-	_ = <-served // http.ErrServerClosed
+	<-served //nolint:errcheck // http.ErrServerClosed
 	e.close()
-	return err
+	if err != nil {
+		return fmt.Errorf("not every connection was ended within %s: %w", drainTimeout, err)
+	}
+	return nil
 }
 
 func (e *exporter) close() {
+	e.hurryUp()
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	e.current.collector.Close()
@@ -320,7 +337,11 @@ func newServer(handler http.Handler, errorLog *stdlog.Logger) *http.Server {
 func (e *exporter) handler() http.Handler {
 	mux := http.NewServeMux()
 	slots := make(chan struct{}, maxScrapes)
-	mux.HandleFunc("GET "+e.flags.telemetryPath, func(w http.ResponseWriter, r *http.Request) {
+	pattern := e.flags.telemetryPath
+	if pattern == "/" {
+		pattern = "/{$}"
+	}
+	mux.HandleFunc("GET "+pattern, func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case slots <- struct{}{}:
 			defer func() { <-slots }()
@@ -330,7 +351,10 @@ func (e *exporter) handler() http.Handler {
 		}
 		g := e.acquire()
 		defer g.scrapes.Done()
-		g.collector.ServeMetrics(w, r, e.registry)
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		defer context.AfterFunc(e.hurry, cancel)()
+		g.collector.ServeMetrics(w, r.WithContext(ctx), e.registry)
 	})
 	if e.flags.telemetryPath != "/" {
 		mux.HandleFunc("GET /{$}", e.landing)

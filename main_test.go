@@ -12,9 +12,12 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
 	"go.uber.org/goleak"
 )
 
@@ -26,8 +29,9 @@ type program struct {
 	stop context.CancelFunc
 	done chan error
 
-	mu  sync.Mutex
-	log bytes.Buffer
+	mu   sync.Mutex
+	more *sync.Cond // log has grown
+	log  bytes.Buffer
 }
 
 var listening = regexp.MustCompile(`Listening on" address=(\S+)`)
@@ -36,6 +40,7 @@ func start(t *testing.T, env map[string]string, args ...string) *program {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &program{stop: cancel, done: make(chan error, 1)}
+	p.more = sync.NewCond(&p.mu)
 	read, write := io.Pipe()
 	address := make(chan string, 1)
 	logged := make(chan struct{})
@@ -45,6 +50,7 @@ func start(t *testing.T, env map[string]string, args ...string) *program {
 		for lines.Scan() {
 			p.mu.Lock()
 			p.log.WriteString(lines.Text() + "\n")
+			p.more.Broadcast()
 			p.mu.Unlock()
 			if m := listening.FindStringSubmatch(lines.Text()); m != nil {
 				address <- m[1]
@@ -65,6 +71,16 @@ func start(t *testing.T, env map[string]string, args ...string) *program {
 		t.Fatalf("the program ended: %v", err)
 	}
 	return p
+}
+
+// waitFor returns when the log has a line with text.
+func (p *program) waitFor(t *testing.T, text string) {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for !strings.Contains(p.log.String(), text) {
+		p.more.Wait()
+	}
 }
 
 func (p *program) logged() string {
@@ -225,6 +241,95 @@ func TestReloadSwapsEverythingOrNothing(t *testing.T) {
 	}
 }
 
+// SIGHUP loads the configuration anew, as POST /-/reload does.
+func TestHangUpReloads(t *testing.T) {
+	path := file(t, "airflow: {url: 'http://127.0.0.1:1', external_url: 'http://first.example.org'}")
+	p := start(t, nil, "--config.file="+path, "--log.format=logfmt")
+	if err := os.WriteFile(path, []byte("airflow: {burst: 0}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	p.waitFor(t, "the configuration was not reloaded")
+	if err := os.WriteFile(path, []byte("airflow: {url: 'http://127.0.0.1:1'}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	p.waitFor(t, "configuration reloaded")
+	if err := p.end(t); err != nil {
+		t.Error(err)
+	}
+}
+
+// The hundred and first scrape at once is refused, and the others are answered.
+func TestScrapesAtOnceAreBounded(t *testing.T) {
+	asked, release := make(chan struct{}, 10), make(chan struct{})
+	airflow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked <- struct{}{}
+		<-release
+		w.WriteHeader(http.StatusInternalServerError)
+	}))
+	defer airflow.Close()
+	e := newExporter(flags{airflowURL: airflow.URL, telemetryPath: "/metrics"}, environment(nil), log.NewNopLogger())
+	if err := e.load(); err != nil {
+		t.Fatal(err)
+	}
+	defer e.close()
+	handler := e.handler()
+	scrape := func() int {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))
+		return w.Code
+	}
+	status := make(chan int, 2*maxScrapes)
+	for range maxScrapes + 20 {
+		go func() { status <- scrape() }()
+	}
+	<-asked
+	for range 20 {
+		if got := <-status; got != http.StatusServiceUnavailable {
+			t.Fatalf("the first answers while all wait for Airflow must be refusals, got %d", got)
+		}
+	}
+	close(release)
+	for range maxScrapes {
+		if got := <-status; got != http.StatusOK {
+			t.Errorf("got %d", got)
+		}
+	}
+}
+
+// With /metrics at /, nothing else is the metrics.
+func TestMetricsAtTheRoot(t *testing.T) {
+	p := start(t, nil, "--airflow.url=http://127.0.0.1:1", "--web.telemetry-path=/")
+	if status, body, _ := request(t, "GET", p.url+"/"); status != 200 || !strings.Contains(body, "\nairflow_up 0\n") {
+		t.Errorf("%d\n%s", status, body)
+	}
+	if status, _, _ := request(t, "GET", p.url+"/other"); status != 404 {
+		t.Errorf("%d", status)
+	}
+	if err := p.end(t); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLogLevelsAndFormats(t *testing.T) {
+	for format, want := range map[string]string{"logfmt": "level=warn ", "json": `"level":"warn"`} {
+		var b bytes.Buffer
+		logger, webLogger := newLoggers(flags{logLevel: "warn", logFormat: format}, &b)
+		_ = level.Info(logger).Log("msg", "quiet")
+		webLogger.Info("quiet")
+		_ = level.Warn(logger).Log("msg", "loud")
+		webLogger.Warn("loud, too")
+		if n := strings.Count(b.String(), "\n"); n != 2 || strings.Count(b.String(), want) != 2 {
+			t.Errorf("%s:\n%s", format, b.String())
+		}
+	}
+}
+
 func TestWrongCommandLines(t *testing.T) {
 	for name, tc := range map[string]struct {
 		args []string
@@ -234,6 +339,9 @@ func TestWrongCommandLines(t *testing.T) {
 		"no Airflow":     {nil, "no Airflow given"},
 		"no such file":   {[]string{"--config.file=/no/such/file"}, "--config.file: open /no/such/file"},
 		"path":           {[]string{"--airflow.url=http://localhost:1", "--web.telemetry-path=metrics"}, "--web.telemetry-path"},
+		"unclean path":   {[]string{"--airflow.url=http://localhost:1", "--web.telemetry-path=//metrics"}, "--web.telemetry-path"},
+		"path upwards":   {[]string{"--airflow.url=http://localhost:1", "--web.telemetry-path=/a/../b"}, "--web.telemetry-path"},
+		"reserved path":  {[]string{"--airflow.url=http://localhost:1", "--web.telemetry-path=/-/x"}, "--web.telemetry-path"},
 		"log level":      {[]string{"--airflow.url=http://localhost:1", "--log.level=loud"}, "loud"},
 		"address in use": {[]string{"--airflow.url=http://localhost:1", "--web.listen-address=127.0.0.1:99999"}, "cannot serve"},
 		"CA file":        {[]string{"--config.file=" + file(t, "airflow: {url: 'https://localhost', http_client: {tls_config: {ca_file: nowhere}}}")}, "airflow.http_client"},

@@ -94,7 +94,7 @@ func TestErrorsTellClassAndDetail(t *testing.T) {
 		"huge string":     {send(200, jsonType, `{"pools":[{"name":"`+strings.Repeat("x", 2<<20)+`"}]}`), airflow.ClassTooLarge, "200 OK: a string of more than 1048576 bytes"},
 		"huge body":       {send(200, jsonType, `{"pools":[`+strings.Repeat(" ", 9<<20)+`]}`), airflow.ClassTooLarge, "200 OK: a body of more than 8388608 bytes"},
 		"cut off":         {send(200, jsonType, `{"pools":[`, "Content-Length", "1000"), airflow.ClassConnect, "200 OK: the connection was closed before the answer was complete"},
-		"reset": {func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }, airflow.ClassConnect,
+		"reset": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, airflow.ClassConnect,
 			"list pools: GET /api/v2/pools: the connection was closed before the answer was complete"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -94,7 +94,7 @@ func TestOAuth2(t *testing.T) {
 	server := airflowtest.Start(t, airflowtest.Options{Version: "3.3.2", Users: viewer})
 	bearer := token(t, server)
 	refuse := true
-	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		if refuse {
 			w.WriteHeader(http.StatusUnauthorized)

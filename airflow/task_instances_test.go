@@ -208,7 +208,10 @@ func TestListingsCanBeLeftEarly(t *testing.T) {
 	server := full(t, airflowtest.Options{Version: "3.3.2"})
 	client := connect(t, server, func(c *airflow.Config) { c.Concurrency = 1 })
 	for range 3 {
-		for range client.TaskInstances(t.Context(), airflow.TaskInstanceQuery{States: []airflow.State{airflow.StateQueued}, Room: 1000}) {
+		for _, err := range client.TaskInstances(t.Context(), airflow.TaskInstanceQuery{States: []airflow.State{airflow.StateQueued}, Room: 1000}) {
+			if err != nil {
+				t.Fatal(err)
+			}
 			break
 		}
 	}

@@ -7,18 +7,18 @@ type scope int
 
 const (
 	askEverything  scope = iota
-	askHealthFirst       // the rest only when health answers
-	askHealthOnly
-	askOneLogin // health, and one call that needs a login
+	askHealthFirst       // what needs a login only when health answers
+	askLoginFirst        // one part that needs a login, the others only when it was let in
+	askHealthOnly        // nothing that needs a login
 )
 
 // outcome is how a collection went as a whole.
 type outcome int
 
 const (
-	accepted    outcome = iota // an answer came to a call that needs a login
-	refused                    // none came, and credentials or rights were refused
-	unreachable                // none came, for any other reason
+	letIn       outcome = iota // Airflow accepted who asks
+	refused                    // it did not
+	unreachable                // nothing tells whether it would
 )
 
 // failuresBeforeBackoff is how many collections in a row may fail before Airflow is left in peace.
@@ -28,8 +28,9 @@ const failuresBeforeBackoff = 5
 // refused, so that no account is locked; the last one goes on for ever.
 var refusedSteps = []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 5 * time.Minute}
 
-// backoff asks less of an Airflow that keeps failing.
+// backoff asks less of an Airflow that keeps failing, or that was never seen to accept the credentials.
 type backoff struct {
+	trusted  bool // the credentials were accepted, and not refused since
 	failures int
 	last     outcome
 	step     int       // of refusedSteps
@@ -39,20 +40,20 @@ type backoff struct {
 // scope decides what the collection that starts now may ask.
 func (b *backoff) scope(now time.Time) scope {
 	switch {
-	case b.failures < failuresBeforeBackoff:
-		return askEverything
-	case b.last == unreachable:
+	case b.failures >= failuresBeforeBackoff && b.last == unreachable:
 		return askHealthFirst
-	case now.Before(b.next):
+	case b.failures >= failuresBeforeBackoff && now.Before(b.next):
 		return askHealthOnly
+	case !b.trusted:
+		return askLoginFirst
 	}
-	return askOneLogin
+	return askEverything
 }
 
 // note remembers how the collection of the given scope ended.
 func (b *backoff) note(now time.Time, s scope, o outcome) {
-	if o == accepted {
-		*b = backoff{}
+	if o == letIn {
+		*b = backoff{trusted: true}
 		return
 	}
 	if s == askHealthOnly {
@@ -60,7 +61,11 @@ func (b *backoff) note(now time.Time, s scope, o outcome) {
 	}
 	b.failures++
 	b.last = o
-	if o == refused && b.failures >= failuresBeforeBackoff {
+	if o != refused {
+		return
+	}
+	b.trusted = false
+	if b.failures >= failuresBeforeBackoff {
 		b.next = now.Add(refusedSteps[min(b.step, len(refusedSteps)-1)])
 		b.step++
 	}

@@ -11,10 +11,10 @@ func TestBackoffAsksLessOfWhoKeepsFailing(t *testing.T) {
 		outcome outcome
 		want    map[scope]int
 	}{
-		"well":        {accepted, map[scope]int{askEverything: 240}},
-		"unreachable": {unreachable, map[scope]int{askEverything: 5, askHealthFirst: 235}},
+		"well":        {letIn, map[scope]int{askLoginFirst: 1, askEverything: 239}},
+		"unreachable": {unreachable, map[scope]int{askLoginFirst: 5, askHealthFirst: 235}},
 		// Logins 1, 2, 4, 5, 5 … minutes apart: after the fifth failure at 60 s, at 2, 4, 8, 13 … 58 min.
-		"refused": {refused, map[scope]int{askEverything: 5, askHealthOnly: 222, askOneLogin: 13}},
+		"refused": {refused, map[scope]int{askLoginFirst: 5 + 13, askHealthOnly: 222}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b backoff
@@ -45,7 +45,7 @@ func TestBackoffEndsWithTheFirstAnswer(t *testing.T) {
 		if b.scope(now) == askEverything {
 			t.Errorf("outcome %d: everything is asked after 20 failures", o)
 		}
-		b.note(now, askOneLogin, accepted)
+		b.note(now, askLoginFirst, letIn)
 		if got := b.scope(now); got != askEverything {
 			t.Errorf("outcome %d: scope %d after an answer, want everything", o, got)
 		}

@@ -3,6 +3,7 @@ package collector
 import (
 	"context"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,8 +31,8 @@ type Collector struct {
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
-	// acceptedCalls counts answers to calls that need a login.
-	acceptedCalls atomic.Uint64
+	// letInCalls counts answers that show that Airflow accepts who asks.
+	letInCalls atomic.Uint64
 
 	mu      sync.Mutex // guards what follows
 	parts   []*partState
@@ -39,6 +40,7 @@ type Collector struct {
 	started time.Time // of the newest collection
 	up      bool      // of the newest collection
 	backoff backoff
+	refusal error // of the newest collection that was refused
 	closed  bool
 }
 
@@ -46,7 +48,7 @@ type Collector struct {
 type flight struct {
 	done   chan struct{}
 	scope  scope
-	before uint64 // acceptedCalls at its start
+	before uint64 // letInCalls at its start
 }
 
 // New builds a collector; it asks nothing before the first Snapshot. The error
@@ -65,7 +67,7 @@ func New(o Options) (*Collector, error) {
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	for _, p := range []part{
 		healthPart{},
-		newTaskInstancesPart(o.Config.MaxRows),
+		newTaskInstancesPart(o.Config.MaxRows, o.Airflow.List == airflow.ListGet),
 		poolsPart{},
 	} {
 		c.parts = append(c.parts, &partState{part: p})
@@ -76,8 +78,8 @@ func New(o Options) (*Collector, error) {
 
 // observe is told of each request.
 func (c *Collector) observe(r airflow.Request) {
-	if !r.Open && r.Status >= 200 && r.Status < 300 {
-		c.acceptedCalls.Add(1)
+	if r.LetIn {
+		c.letInCalls.Add(1)
 	}
 	c.telemetry.observe(r)
 }
@@ -116,18 +118,19 @@ func (c *Collector) join() *flight {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	if c.flight != nil || c.closed || (!c.started.IsZero() && now.Sub(c.started) < c.cfg.Refresh) {
+	if c.flight != nil || c.closed || (!c.started.IsZero() && now.Sub(c.started) < forgiving(c.cfg.Refresh)) {
 		return c.flight
 	}
 	c.started = now
-	c.flight = &flight{done: make(chan struct{}), scope: c.backoff.scope(now), before: c.acceptedCalls.Load()}
+	c.flight = &flight{done: make(chan struct{}), scope: c.backoff.scope(now), before: c.letInCalls.Load()}
 	go c.collect(c.flight)
 	return c.flight
 }
 
 // collect refreshes what is due and within the scope of f.
 func (c *Collector) collect(f *flight) {
-	defer c.land(f)
+	o := unreachable
+	defer func() { c.land(f, o) }()
 	defer func() {
 		if r := recover(); r != nil {
 			err := &panicError{r, debug.Stack()}
@@ -137,27 +140,111 @@ func (c *Collector) collect(f *flight) {
 	}()
 	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.CollectionTimeout)
 	defer cancel()
-	first, rest := c.plan(f)
-	c.ask(ctx, f, first, rest)
+	o = c.ask(ctx, f, c.plan(f))
 	if c.ctx.Err() == nil {
 		c.report.collection(c.results())
 	}
 }
 
+// plan is which parts a collection asks first, which after those, and which are due, but not asked.
+type plan struct{ first, rest, omitted []*partState }
+
+// plan marks the parts that are due and sorts them by the scope of f.
+func (c *Collector) plan(f *flight) plan {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var p plan
+	now := time.Now()
+	triesLogin := false
+	for _, s := range c.parts {
+		if !s.due(now) {
+			continue
+		}
+		s.running = true
+		switch {
+		case f.scope == askEverything, s.part.open():
+			p.first = append(p.first, s)
+		case f.scope == askHealthOnly:
+			p.omitted = append(p.omitted, s)
+		case f.scope == askLoginFirst && !triesLogin:
+			triesLogin = true
+			p.first = append(p.first, s)
+		default:
+			p.rest = append(p.rest, s)
+		}
+	}
+	return p
+}
+
 // ask refreshes the planned parts. Without a known version there is nothing to
 // ask, so that one error stands for all parts.
-func (c *Collector) ask(ctx context.Context, f *flight, first, rest []*partState) {
+func (c *Collector) ask(ctx context.Context, f *flight, p plan) outcome {
 	if err := c.client.Detect(ctx); err != nil {
-		c.end(first, err)
-		c.end(rest, err)
-		return
+		c.end(slices.Concat(p.first, p.rest, p.omitted), err)
+		return c.outcome(f, []error{err})
 	}
-	c.refresh(ctx, first)
-	if err := c.failure(first); err != nil && f.scope == askHealthFirst {
-		c.end(rest, err)
-		return
+	c.refresh(ctx, p.first)
+	c.skip(p.omitted, c.refused())
+	asked := slices.Concat(p.first, p.rest)
+	if err := c.obstacle(f, p.first); err != nil {
+		c.skip(p.rest, err)
+		asked = p.first
+	} else {
+		c.refresh(ctx, p.rest)
 	}
-	c.refresh(ctx, rest)
+	return c.outcome(f, c.failures(logins(asked)))
+}
+
+// obstacle is why the parts that come after the first ones are not asked.
+func (c *Collector) obstacle(f *flight, first []*partState) error {
+	failed := c.failures(first)
+	if f.scope == askLoginFirst {
+		failed = c.failures(logins(first))
+	}
+	if len(failed) == 0 || f.scope == askLoginFirst && c.wasLetIn(f) {
+		return nil
+	}
+	return failed[0]
+}
+
+// logins are those of the parts that need a login.
+func logins(parts []*partState) []*partState {
+	var l []*partState
+	for _, s := range parts {
+		if !s.part.open() {
+			l = append(l, s)
+		}
+	}
+	return l
+}
+
+// wasLetIn reports whether an answer of this collection shows that Airflow accepts who asks.
+func (c *Collector) wasLetIn(f *flight) bool { return c.letInCalls.Load() > f.before }
+
+// outcome is how a collection went whose calls that need a login failed so.
+func (c *Collector) outcome(f *flight, failures []error) outcome {
+	if c.wasLetIn(f) {
+		return letIn
+	}
+	for _, err := range failures {
+		if class := classOf(err); class != airflow.ClassAuth && class != airflow.ClassForbidden {
+			return unreachable
+		}
+	}
+	if len(failures) == 0 {
+		return unreachable
+	}
+	c.mu.Lock()
+	c.refusal = failures[0]
+	c.mu.Unlock()
+	return refused
+}
+
+// refused is why nothing that needs a login is asked.
+func (c *Collector) refused() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.refusal
 }
 
 // results copies how the parts are, for the log.
@@ -171,39 +258,19 @@ func (c *Collector) results() []partState {
 	return results
 }
 
-// plan marks the parts to refresh as running and returns those that go first,
-// and those that follow.
-func (c *Collector) plan(f *flight) (first, rest []*partState) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := time.Now()
-	for _, s := range c.parts {
-		_, isHealth := s.part.(healthPart)
-		_, isFirstLogin := s.part.(*taskInstancesPart)
-		switch {
-		case !s.due(now):
-			continue
-		case f.scope == askEverything, isHealth, f.scope == askOneLogin && isFirstLogin:
-			first = append(first, s)
-		case f.scope == askHealthFirst:
-			rest = append(rest, s)
-		default:
-			continue
-		}
-		s.running, s.attemptedAt = true, now
-	}
-	return first, rest
-}
-
 // refresh fetches the given parts side by side. The limit on requests is the client's.
 func (c *Collector) refresh(ctx context.Context, parts []*partState) {
 	var g errgroup.Group
 	for _, s := range parts {
 		g.Go(func() error {
-			v, err := fetchSafely(ctx, s.part, c.client)
+			started := time.Now()
+			c.mu.Lock()
+			s.attemptedAt = started
+			c.mu.Unlock()
+			v, series, err := fetchSafely(ctx, s.part, c.client)
 			if err == nil {
 				c.mu.Lock()
-				s.value, s.fetchedAt = v, s.attemptedAt
+				s.value, s.series, s.fetchedAt = v, series, started
 				c.mu.Unlock()
 			}
 			c.end([]*partState{s}, err)
@@ -213,43 +280,47 @@ func (c *Collector) refresh(ctx context.Context, parts []*partState) {
 	_ = g.Wait() // the errors are kept with the parts
 }
 
-// end notes how the refresh of some parts ended.
+// end notes how the refresh of some parts ended. One that Close broke off is no news.
 func (c *Collector) end(parts []*partState, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, s := range parts {
-		s.running, s.duration, s.err = false, time.Since(s.attemptedAt), err
-		if err != nil {
+		s.running, s.err = false, err
+		if !s.attemptedAt.IsZero() {
+			s.ended, s.duration = true, time.Since(s.attemptedAt)
+		}
+		if err != nil && c.ctx.Err() == nil {
 			c.telemetry.failed(s.part.name(), err)
 		}
 	}
 }
 
-// failure is the first error of some parts, nil for none.
-func (c *Collector) failure(parts []*partState) error {
+// skip notes why some parts that are due were not asked.
+func (c *Collector) skip(parts []*partState, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, s := range parts {
+		s.running, s.err = false, err
+	}
+}
+
+// failures are the errors of some parts.
+func (c *Collector) failures(parts []*partState) []error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var errs []error
+	for _, s := range parts {
 		if s.err != nil {
-			return s.err
+			errs = append(errs, s.err)
 		}
 	}
-	return nil
+	return errs
 }
 
 // land ends the collection.
-func (c *Collector) land(f *flight) {
+func (c *Collector) land(f *flight, o outcome) {
 	c.mu.Lock()
-	c.up = c.acceptedCalls.Load() > f.before
-	o := unreachable
-	if c.up {
-		o = accepted
-	}
-	for _, s := range c.parts {
-		if class := classOf(s.err); !c.up && s.err != nil && (class == airflow.ClassAuth || class == airflow.ClassForbidden) {
-			o = refused
-		}
-	}
+	c.up = o == letIn
 	c.backoff.note(time.Now(), f.scope, o)
 	c.flight = nil
 	c.mu.Unlock()

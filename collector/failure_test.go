@@ -119,7 +119,7 @@ func TestGoldenFailures(t *testing.T) {
 				s.Inject(airflowtest.On("POST", listing), airflowtest.Status(429, http.Header{"Retry-After": {"60"}}, ""))
 			},
 			log:   []string{"collector=task_instances", "class=rate_limited", "asks to slow down"},
-			lines: 2, // the next collection finds that nothing at all may be asked
+			lines: 3, // the other parts find that nothing at all may be asked, one after the other
 		},
 		"too_large": {
 			change: func(o *Options) { as("viewer", "right")(o); o.Airflow.MaxResponseBytes = 1 << 20 },
@@ -188,6 +188,7 @@ func TestGoldenFailures(t *testing.T) {
 type faulty struct{ inFetch, inEmit bool }
 
 func (faulty) name() string          { return "faulty" }
+func (faulty) open() bool            { return true }
 func (faulty) minAge() time.Duration { return 0 }
 func (faulty) truncated() bool       { return false }
 

@@ -18,6 +18,7 @@ type healthValue struct {
 type healthPart struct{}
 
 func (healthPart) name() string          { return "health" }
+func (healthPart) open() bool            { return true }
 func (healthPart) minAge() time.Duration { return 0 }
 
 func (healthPart) fetch(ctx context.Context, client *airflow.Client) (value, error) {

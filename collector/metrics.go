@@ -109,7 +109,8 @@ func describeTable() [metricCount]*prometheus.Desc {
 // exposition collects series, each label set once, so that a mistake in one
 // part can never spoil the scrape. It is a prometheus.Collector.
 type exposition struct {
-	series map[string]prometheus.Metric
+	series   map[string]prometheus.Metric
+	included []*exposition // of other families
 }
 
 func newExposition() *exposition { return &exposition{series: map[string]prometheus.Metric{}} }
@@ -129,14 +130,8 @@ func (e *exposition) gauge(id metricID, value float64, labels ...string) {
 	e.series[key] = m
 }
 
-// merge takes over the series of another exposition that are not there yet.
-func (e *exposition) merge(other *exposition) {
-	for key, m := range other.series {
-		if _, again := e.series[key]; !again {
-			e.series[key] = m
-		}
-	}
-}
+// include adds what was rendered before, without copying it.
+func (e *exposition) include(other *exposition) { e.included = append(e.included, other) }
 
 // Describe implements prometheus.Collector.
 func (e *exposition) Describe(ch chan<- *prometheus.Desc) {
@@ -149,6 +144,9 @@ func (e *exposition) Describe(ch chan<- *prometheus.Desc) {
 func (e *exposition) Collect(ch chan<- prometheus.Metric) {
 	for _, m := range e.series {
 		ch <- m
+	}
+	for _, other := range e.included {
+		other.Collect(ch)
 	}
 }
 

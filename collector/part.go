@@ -14,6 +14,8 @@ import (
 type part interface {
 	// name is the value of the label collector.
 	name() string
+	// open reports whether Airflow answers to anyone what this part asks.
+	open() bool
 	// minAge is how old the part's value may grow before it is fetched again; 0 means each collection.
 	minAge() time.Duration
 	// fetch asks Airflow. Nothing of a value that comes with an error is used.
@@ -31,24 +33,38 @@ type value interface {
 type partState struct {
 	part part
 
-	value     value     // of the newest success, nil before
-	fetchedAt time.Time // when that was asked for
+	value     value       // of the newest success, nil before
+	series    *exposition // the value, rendered
+	fetchedAt time.Time   // when that was asked for
 
 	attemptedAt time.Time     // start of the newest refresh, zero before the first
+	ended       bool          // a refresh has ended
 	duration    time.Duration // of the newest refresh that ended
-	err         error         // of the newest refresh that ended
-	running     bool          // the newest refresh has not ended
+	err         error         // of the newest refresh that ended, or why none was tried
+	running     bool          // a refresh is due and has not ended
 }
 
-// due reports whether a part must be asked again. What failed is due at once.
-// A twentieth of the minimum age is forgiven, or else scrapes that come a
-// moment early would make it grow by a whole scrape interval.
+// due reports whether a part must be asked again. What failed is due at once,
+// unless Airflow's answer was definite: the next one would be the same. A
+// twentieth of the minimum age is forgiven, or else scrapes that come a moment
+// early would make it grow by a whole scrape interval.
 func (s *partState) due(now time.Time) bool {
-	if s.value == nil || s.err != nil {
+	if s.attemptedAt.IsZero() || s.err != nil && !definite(s.err) {
 		return true
 	}
-	minAge := s.part.minAge()
-	return now.Sub(s.attemptedAt) >= minAge-minAge/20
+	return now.Sub(s.attemptedAt) >= forgiving(s.part.minAge())
+}
+
+// forgiving is an interval that scrapes may undercut a little.
+func forgiving(d time.Duration) time.Duration { return d - d/20 }
+
+// definite reports whether err is Airflow's own answer to what was asked.
+func definite(err error) bool {
+	switch classOf(err) {
+	case airflow.ClassForbidden, airflow.ClassClient, airflow.ClassServer:
+		return true
+	}
+	return false
 }
 
 // panicError is a bug that was caught.
@@ -80,24 +96,17 @@ func classes() []string {
 	}
 }
 
-// fetchSafely turns a panic into an error.
-func fetchSafely(ctx context.Context, p part, client *airflow.Client) (v value, err error) {
+// fetchSafely fetches and renders a part; a panic in either is an error, and leaves nothing half done.
+func fetchSafely(ctx context.Context, p part, client *airflow.Client) (v value, series *exposition, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			v, err = nil, &panicError{r, debug.Stack()}
+			v, series, err = nil, nil, &panicError{r, debug.Stack()}
 		}
 	}()
-	return p.fetch(ctx, client)
-}
-
-// emitSafely renders v alone, so that a panic leaves nothing half done.
-func emitSafely(v value) (e *exposition, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			e, err = nil, &panicError{r, debug.Stack()}
-		}
-	}()
-	e = newExposition()
-	v.emit(e)
-	return e, nil
+	if v, err = p.fetch(ctx, client); err != nil {
+		return nil, nil, err
+	}
+	series = newExposition()
+	v.emit(series)
+	return v, series, nil
 }

@@ -15,6 +15,7 @@ type poolsValue struct{ pools []airflow.Pool }
 type poolsPart struct{}
 
 func (poolsPart) name() string          { return "pools" }
+func (poolsPart) open() bool            { return false }
 func (poolsPart) minAge() time.Duration { return time.Minute }
 
 func (poolsPart) fetch(ctx context.Context, client *airflow.Client) (value, error) {

@@ -2,7 +2,7 @@ package collector
 
 import (
 	"errors"
-	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/go-kit/log"
@@ -79,11 +79,6 @@ func (r *reporter) works(name string, v value) {
 	r.told[name] = now
 }
 
-// rendering reports a bug in a part's emit.
-func (r *reporter) rendering(name string, err error) {
-	r.bug(fmt.Errorf("rendering %s: %w", name, err))
-}
-
 // bug reports what should never happen.
 func (r *reporter) bug(err error) {
 	line := []any{"msg", "please report this bug", "err", err}
@@ -93,11 +88,12 @@ func (r *reporter) bug(err error) {
 	_ = level.Error(r.logger).Log(line...)
 }
 
-// reasonOf is what two errors share that need the same cure.
+// reasonOf is what two errors share that need the same cure. Their texts may
+// differ from one time to the next: ports, times, ids.
 func reasonOf(err error) string {
-	reason := string(classOf(err)) + ": "
-	if e, ok := errors.AsType[*airflow.Error](err); ok {
-		return reason + e.Detail
+	reason := string(classOf(err))
+	if e, ok := errors.AsType[*airflow.Error](err); ok && e.Status != 0 {
+		reason += " " + strconv.Itoa(e.Status)
 	}
-	return reason + err.Error()
+	return reason
 }

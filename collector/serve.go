@@ -31,7 +31,7 @@ func (c *Collector) ServeMetrics(w http.ResponseWriter, r *http.Request, also pr
 	snapshot := c.Snapshot(ctx)
 	snapshot.Budget = budget
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(snapshot.render()) // before gathering, so that a bug it meets is counted in this answer
+	registry.MustRegister(snapshot.render())
 	promhttp.HandlerFor(prometheus.Gatherers{also, registry}, promhttp.HandlerOpts{
 		ErrorHandling: promhttp.ContinueOnError,
 		ErrorLog:      gatherErrors{c},

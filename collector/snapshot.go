@@ -11,46 +11,43 @@ type Snapshot struct {
 	// Budget is how long the scrape that is answered was allowed to take; the caller sets it.
 	Budget time.Duration
 
-	at        time.Time
 	up        bool
 	skew      time.Duration
 	skewKnown bool
 	parts     []partSnapshot
-	telemetry *Telemetry
-	report    *reporter
 }
 
 // partSnapshot is one part as it was at that moment.
 type partSnapshot struct {
-	name        string
-	value       value // nil: absent, unknown or too old
-	fetchedAt   time.Time
-	attemptedAt time.Time // zero: never
-	duration    time.Duration
-	failed      bool
-	class       airflow.Class // of the failure
+	name      string
+	series    *exposition // nil: absent, unknown or too old
+	truncated bool
+	fetchedAt time.Time
+	ended     bool // duration is known
+	duration  time.Duration
+	failed    bool
+	class     airflow.Class // of the failure
 }
 
 // snapshot copies what is known. Collector.mu must be held.
 func (c *Collector) snapshot() *Snapshot {
-	s := &Snapshot{at: time.Now(), up: c.up, telemetry: c.telemetry, report: &c.report}
+	s := &Snapshot{up: c.up}
+	now := time.Now()
 	s.skew, s.skewKnown = c.client.ClockSkew()
 	if c.flight != nil {
-		s.up = c.acceptedCalls.Load() > c.flight.before
+		s.up = c.wasLetIn(c.flight)
 	}
 	for _, p := range c.parts {
-		s.parts = append(s.parts, p.snapshot(s.at, c.cfg.MaxAge))
+		s.parts = append(s.parts, p.snapshot(now, c.cfg.MaxAge))
 	}
 	return s
 }
 
 // snapshot is the part as it is now. One whose refresh is still under way when
-// the scraper could not wait any longer has failed for that scraper.
+// the scraper could not wait any longer has failed for that scraper. The last
+// good value of a part that failed is shown for a while.
 func (s *partState) snapshot(now time.Time, maxAge time.Duration) partSnapshot {
-	p := partSnapshot{name: s.part.name(), fetchedAt: s.fetchedAt, attemptedAt: s.attemptedAt, duration: s.duration}
-	if s.value != nil && now.Sub(s.fetchedAt) <= s.part.minAge()+maxAge {
-		p.value = s.value
-	}
+	p := partSnapshot{name: s.part.name(), fetchedAt: s.fetchedAt, ended: s.ended, duration: s.duration}
 	switch {
 	case s.running:
 		p.failed, p.class = true, airflow.ClassTimeout
@@ -59,10 +56,13 @@ func (s *partState) snapshot(now time.Time, maxAge time.Duration) partSnapshot {
 	case s.value == nil:
 		p.failed, p.class = true, airflow.ClassInternal // never asked: only after Close
 	}
+	if s.value != nil && (!p.failed || now.Sub(s.fetchedAt) <= s.part.minAge()+maxAge) {
+		p.series, p.truncated = s.series, s.value.truncated()
+	}
 	return p
 }
 
-// render turns the values into series. A part that cannot be rendered is left out and flagged.
+// render turns what is known into series.
 func (s *Snapshot) render() *exposition {
 	e := newExposition()
 	e.gauge(up, boolean(s.up))
@@ -71,15 +71,8 @@ func (s *Snapshot) render() *exposition {
 		e.gauge(clockSkew, s.skew.Seconds())
 	}
 	for _, p := range s.parts {
-		if p.value != nil {
-			series, err := emitSafely(p.value)
-			if err != nil {
-				s.telemetry.failed(p.name, err)
-				s.report.rendering(p.name, err)
-				p.value, p.failed, p.class = nil, true, classOf(err)
-			} else {
-				e.merge(series)
-			}
+		if p.series != nil {
+			e.include(p.series)
 		}
 		p.emit(e)
 	}
@@ -92,13 +85,13 @@ func (p *partSnapshot) emit(e *exposition) {
 	if p.failed {
 		e.gauge(collectorError, 1, p.name, string(p.class))
 	}
-	if !p.attemptedAt.IsZero() {
+	if p.ended {
 		e.gauge(collectorDuration, p.duration.Seconds(), p.name)
 	}
 	if !p.fetchedAt.IsZero() {
 		e.gauge(collectorLastRefresh, seconds(p.fetchedAt), p.name)
 	}
-	if p.value != nil {
-		e.gauge(collectorTruncated, boolean(p.value.truncated()), p.name)
+	if p.series != nil {
+		e.gauge(collectorTruncated, boolean(p.truncated), p.name)
 	}
 }

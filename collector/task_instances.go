@@ -45,12 +45,12 @@ type (
 // taskInstancesPart lists the unfinished task instances, and counts those without a state.
 type taskInstancesPart struct {
 	maxRows int
+	byGet   bool // airflow.list: get
 
-	version   airflow.Version // for which states was asked
 	states    []airflow.State
 	lastTotal int
-	firstSeen map[attempt]time.Time // of the attempts of the newest listing
-	queues    map[string]struct{}   // every queue seen since the start
+	seen      map[attempt]sighting // the attempts of the newest listing
+	queues    map[string]struct{}  // every queue seen since the start
 }
 
 // attempt is one try of a task instance.
@@ -59,17 +59,25 @@ type attempt struct {
 	mapIndex, try        int
 }
 
+// sighting is when the exporter first saw an attempt, and first saw it in its present state.
+type sighting struct {
+	first   time.Time
+	state   airflow.State
+	entered time.Time
+}
+
 const (
 	// minRoom is the least room a listing gets, and headroom how much more than the last one it gets.
 	minRoom  = 2000
 	headroom = 1.5
 )
 
-func newTaskInstancesPart(maxRows int) *taskInstancesPart {
-	return &taskInstancesPart{maxRows: maxRows, queues: map[string]struct{}{}}
+func newTaskInstancesPart(maxRows int, byGet bool) *taskInstancesPart {
+	return &taskInstancesPart{maxRows: maxRows, byGet: byGet, queues: map[string]struct{}{}}
 }
 
 func (*taskInstancesPart) name() string          { return "task_instances" }
+func (*taskInstancesPart) open() bool            { return false }
 func (*taskInstancesPart) minAge() time.Duration { return 0 }
 
 // fetch counts first: that is the cheapest question that needs a login, and
@@ -79,7 +87,7 @@ func (p *taskInstancesPart) fetch(ctx context.Context, client *airflow.Client) (
 	if err != nil {
 		return nil, err
 	}
-	if err := p.learnStates(ctx, client); err != nil {
+	if p.states, err = client.UnfinishedStates(ctx); err != nil {
 		return nil, err
 	}
 	v, err := p.listOrCount(ctx, client)
@@ -106,28 +114,38 @@ func (p *taskInstancesPart) listOrCount(ctx context.Context, client *airflow.Cli
 	return v, err
 }
 
-// learnStates asks for the states to filter by whenever Airflow's version changed.
-func (p *taskInstancesPart) learnStates(ctx context.Context, client *airflow.Client) error {
-	version, states, err := client.UnfinishedStates(ctx, p.version)
-	if err != nil || states == nil {
-		return err
-	}
-	p.version, p.states = version, states
-	return nil
-}
-
-// list asks for one answer with room for all, and once more if there was too
-// little. A server that sends less than it has room for is walked page by page.
+// list asks for one answer with room for all, and once more if it holds fewer
+// rows than there are. A server that bounds its answers is walked page by page.
 func (p *taskInstancesPart) list(ctx context.Context, client *airflow.Client) (*taskInstancesValue, error) {
-	q := airflow.TaskInstanceQuery{States: p.states, ByGet: client.ListsByGet(), Room: p.room(p.lastTotal)}
-	v, err := p.listOnce(ctx, client, q)
-	incomplete, ok := errors.AsType[*airflow.IncompleteError](err)
-	if !ok || incomplete.Total > p.maxRows {
-		return v, err
+	q := airflow.TaskInstanceQuery{States: p.states, ByGet: p.byGet, Room: p.room(p.lastTotal)}
+	first, err := p.listOnce(ctx, client, q)
+	short, ok := errors.AsType[*airflow.IncompleteError](err)
+	if err == nil {
+		return p.accept(first), nil
 	}
-	q.Room = p.room(incomplete.Total)
-	q.ByGet = q.ByGet || incomplete.Clamped
-	return p.listOnce(ctx, client, q)
+	if !ok || short.Total > p.maxRows {
+		return nil, err
+	}
+	if !short.Clamped {
+		q.Room = p.room(short.Total)
+	}
+	second, err := p.listOnce(ctx, client, q)
+	again, ok := errors.AsType[*airflow.IncompleteError](err)
+	switch {
+	case err == nil:
+		return p.accept(second), nil
+	case !ok || q.ByGet || !again.Clamped:
+		return nil, err
+	case again.Received != short.Received:
+		// There was room, and no bound shows: Airflow counted at another moment than it listed.
+		return p.accept(second), nil
+	}
+	q.ByGet = true
+	third, err := p.listOnce(ctx, client, q)
+	if err != nil {
+		return nil, err
+	}
+	return p.accept(third), nil
 }
 
 // room is how many rows are asked for when total are expected.
@@ -138,36 +156,50 @@ func (p *taskInstancesPart) room(total int) int {
 // errTooManyRows ends a listing of a server that sends more than it was given room for.
 var errTooManyRows = errors.New("more rows than collector.max_rows")
 
-func (p *taskInstancesPart) listOnce(ctx context.Context, client *airflow.Client, q airflow.TaskInstanceQuery) (*taskInstancesValue, error) {
+// listing is one listing, not yet known to be complete.
+type listing struct {
+	value *taskInstancesValue
+	rows  int
+	seen  map[attempt]sighting
+}
+
+// listOnce makes one listing. One that comes with an *IncompleteError holds the rows that there were.
+func (p *taskInstancesPart) listOnce(ctx context.Context, client *airflow.Client, q airflow.TaskInstanceQuery) (*listing, error) {
 	now := airflowNow(client)
-	v := newTaskInstancesValue(p.states)
-	seen := map[attempt]time.Time{}
-	rows := 0
+	l := &listing{value: newTaskInstancesValue(p.states), seen: map[attempt]sighting{}}
 	for t, err := range client.TaskInstances(ctx, q) {
 		if err != nil {
-			return nil, err
+			return l, err
 		}
-		if rows++; rows > p.maxRows {
-			return nil, errTooManyRows
+		if l.rows++; l.rows > p.maxRows {
+			return l, errTooManyRows
 		}
 		a := attempt{t.DagID, t.RunID, t.TaskID, t.MapIndex, t.TryNumber}
-		first, ok := p.firstSeen[a]
-		if !ok {
-			first = now
+		s, ok := p.seen[a]
+		switch {
+		case !ok:
+			s = sighting{now, t.State, now}
+		case s.state != t.State:
+			s.state, s.entered = t.State, now
 		}
-		seen[a] = first
-		v.add(&t, first)
+		l.seen[a] = s
+		l.value.add(&t, s)
 	}
-	p.firstSeen = seen
-	p.lastTotal = rows
-	for q := range v.queues {
+	return l, nil
+}
+
+// accept makes a complete listing the newest one.
+func (p *taskInstancesPart) accept(l *listing) *taskInstancesValue {
+	p.seen = l.seen
+	p.lastTotal = l.rows
+	for q := range l.value.queues {
 		p.queues[q.queue] = struct{}{}
 	}
 	for q := range p.queues {
-		v.queues[queueState{q, airflow.StateQueued}] += 0
-		v.queues[queueState{q, airflow.StateRunning}] += 0
+		l.value.queues[queueState{q, airflow.StateQueued}] += 0
+		l.value.queues[queueState{q, airflow.StateRunning}] += 0
 	}
-	return v, nil
+	return l.value
 }
 
 // count is what remains when there are too many to list: how many there are in each state.
@@ -208,10 +240,10 @@ func newTaskInstancesValue(states []airflow.State) *taskInstancesValue {
 	return v
 }
 
-// add counts one unfinished task instance, whose current attempt was first seen at first.
-func (v *taskInstancesValue) add(t *airflow.TaskInstance, first time.Time) {
+// add counts one unfinished task instance.
+func (v *taskInstancesValue) add(t *airflow.TaskInstance, s sighting) {
 	task := task{t.DagID, t.TaskID}
-	since := waitsSince(t, first)
+	since := waitsSince(t, s)
 	v.states[t.State]++
 	v.tasks[taskState{task, t.State}]++
 	if t.TryNumber > 1 || t.State == airflow.StateUpForRetry {
@@ -231,10 +263,10 @@ func (v *taskInstancesValue) add(t *airflow.TaskInstance, first time.Time) {
 	}
 }
 
-// waitsSince is when t entered its state, or else when its attempt was first
-// seen: Airflow 2 does not tell when it was scheduled, and the dates of
-// up_for_reschedule are those of the last poke.
-func waitsSince(t *airflow.TaskInstance, first time.Time) time.Time {
+// waitsSince is when t entered its state; where Airflow does not tell (Airflow
+// 2: scheduled), when it was first seen in it. The dates of up_for_reschedule
+// are those of the last poke: it waits since its attempt was first seen.
+func waitsSince(t *airflow.TaskInstance, s sighting) time.Time {
 	var since time.Time
 	switch t.State {
 	case airflow.StateQueued:
@@ -245,9 +277,11 @@ func waitsSince(t *airflow.TaskInstance, first time.Time) time.Time {
 		since = t.StartDate
 	case airflow.StateUpForRetry:
 		since = t.EndDate
+	case airflow.StateUpForReschedule:
+		since = s.first
 	}
 	if since.IsZero() {
-		return first
+		return s.entered
 	}
 	return since
 }

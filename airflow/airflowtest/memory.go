@@ -2,6 +2,7 @@ package airflowtest
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -89,7 +90,7 @@ type clientEnd struct {
 // Read reports a reset as a TCP connection does.
 func (c *clientEnd) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if err == io.EOF && c.link.reset.Load() {
+	if errors.Is(err, io.EOF) && c.link.reset.Load() {
 		err = &net.OpError{Op: "read", Net: "tcp", Addr: memoryAddr{}, Err: os.NewSyscallError("read", syscall.ECONNRESET)}
 	}
 	return n, err
@@ -98,7 +99,7 @@ func (c *clientEnd) Read(b []byte) (int, error) {
 // Write reports a connection that the server closed as a TCP connection does.
 func (c *clientEnd) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
-	if err == io.ErrClosedPipe {
+	if errors.Is(err, io.ErrClosedPipe) {
 		err = &net.OpError{Op: "write", Net: "tcp", Addr: memoryAddr{}, Err: os.NewSyscallError("write", syscall.EPIPE)}
 	}
 	return n, err

@@ -40,7 +40,7 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-start() { # name command...: its own session, so that Ctrl-C reaches only this script
+start() { # name command...: apart from the terminal, so that Ctrl-C reaches only this script
   setsid "${@:2}" >"$demo/$1.log" 2>&1 </dev/null &
   started+=($!)
 }
@@ -71,13 +71,14 @@ PY
 
 # ---- Airflow -------------------------------------------------------------------
 venv=$demo/venv
-if ! cmp -s "$lock" "$venv/lock"; then
+contents=$(cat "$lock"; "$python" --version; echo "$venv") # a virtual environment cannot be moved
+if [[ $contents != "$(cat "$venv/contents" 2>/dev/null)" ]]; then
   say "installing Airflow 3.3.2 (about a minute)"
   rm -rf "$venv"
   mkdir -p "$demo"
   "$python" -m venv "$venv"
   "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$lock"
-  cp "$lock" "$venv/lock"
+  echo "$contents" >"$venv/contents"
 fi
 airflow_port=${AIRFLOW_PORT:-$(port 8080)}
 exporter_port=${EXPORTER_PORT:-$(port 10112)}

@@ -192,8 +192,7 @@ func (a *installation) waitForAPI(ctx context.Context) error {
 		if server.ended() {
 			return fmt.Errorf("%s has ended\n%s", server.name, server.tail(40))
 		}
-		_, err := a.send(ctx, http.MethodGet, "version", nil, nil)
-		return err
+		return a.send(ctx, http.MethodGet, "/api/"+a.api+"/version", nil, nil)
 	})
 }
 
@@ -214,41 +213,30 @@ func (a *installation) stop() {
 // call sends a request to the API as admin and wants a 2xx; body and answer are JSON, either may be nil.
 func (a *installation) call(ctx context.Context, method, path string, body, into any) error {
 	if !a.isV1() && a.token == "" {
-		if err := a.login(ctx); err != nil {
+		var answer struct {
+			Token string `json:"access_token"`
+		}
+		if err := a.send(ctx, http.MethodPost, "/auth/token", map[string]string{"username": "admin", "password": "admin"}, &answer); err != nil {
 			return err
 		}
+		a.token = answer.Token
 	}
-	_, err := a.send(ctx, method, path, body, into)
-	return err
+	return a.send(ctx, method, "/api/"+a.api+"/"+path, body, into)
 }
 
-func (a *installation) login(ctx context.Context) error {
-	var answer struct {
-		Token string `json:"access_token"`
-	}
-	_, err := a.send(ctx, http.MethodPost, "../../auth/token", map[string]string{"username": "admin", "password": "admin"}, &answer)
-	a.token = answer.Token
-	return err
-}
-
-// send is call without a login on Airflow 3. It returns the status.
-func (a *installation) send(ctx context.Context, method, path string, body, into any) (int, error) {
+// send is call without the login of Airflow 3.
+func (a *installation) send(ctx context.Context, method, path string, body, into any) error {
 	var payload io.Reader
 	if body != nil {
 		b, err := json.Marshal(body)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		payload = bytes.NewReader(b)
 	}
-	base, _ := strings.CutPrefix(path, "../../")
-	target := a.url() + "/" + base
-	if base == path {
-		target = a.url() + "/api/" + a.api + "/" + path
-	}
-	req, err := http.NewRequestWithContext(ctx, method, target, payload)
+	req, err := http.NewRequestWithContext(ctx, method, a.url()+path, payload)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if a.isV1() {
@@ -258,18 +246,18 @@ func (a *installation) send(ctx context.Context, method, path string, body, into
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return resp.StatusCode, err
+		return err
 	}
 	if resp.StatusCode/100 != 2 {
-		return resp.StatusCode, fmt.Errorf("%s %s: %s: %.300s", method, path, resp.Status, b)
+		return fmt.Errorf("%s %s: %s: %.300s", method, path, resp.Status, b)
 	}
 	if into == nil {
-		return resp.StatusCode, nil
+		return nil
 	}
-	return resp.StatusCode, json.Unmarshal(b, into)
+	return json.Unmarshal(b, into)
 }

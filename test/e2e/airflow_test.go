@@ -31,7 +31,7 @@ func account(a *installation, user string) settings {
 	return settings{url: a.url(), username: user, password: user, list: "batch"}
 }
 
-// write writes the configuration file. Its password stands in a file of its own, which a reload must find again.
+// write writes the configuration file.
 func (s settings) write(t *testing.T, path string) {
 	t.Helper()
 	text := fmt.Sprintf("airflow:\n  url: %q\n  username: %q\n  password: %q\n  list: %s\ncollector:\n  refresh: 1s\n", s.url, s.username, s.password, s.list)

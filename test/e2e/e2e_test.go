@@ -87,7 +87,7 @@ func testAirflow(t *testing.T, version string) {
 	step("the zoo is at rest")
 	t.Run("database", func(t *testing.T) { compareWithDatabase(t, a, account(a, "viewer")) })
 	a.freeze()
-	if err := a.restart(t.Context()); err != nil {
+	if err := a.clearRunning(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	step("the zoo is frozen")

@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// A process is a server that the tests started, the first of its own session.
+// A process is a program that the tests started, with a process group of its own.
 type process struct {
 	name string
 	cmd  *exec.Cmd
@@ -32,7 +32,7 @@ var ledger = struct {
 	path string
 }{}
 
-// startProcess runs cmd in a session of its own; what it prints is appended to log.
+// startProcess runs cmd away from the terminal and its signals; what it prints is appended to log.
 func startProcess(name, log string, cmd *exec.Cmd) (*process, error) {
 	f, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -69,8 +69,8 @@ func (p *process) ended() bool {
 	}
 }
 
-// signalTree sends sig to the process and to everything that descends from it. Tasks of Airflow run in sessions of their
-// own, so the process group would not do.
+// signalTree sends sig to the process and to everything that descends from it. Tasks of Airflow have process groups of
+// their own, so a signal to one group would not do.
 func (p *process) signalTree(sig syscall.Signal) {
 	for seen := 0; ; {
 		pids := append(descendants(p.pid()), p.pid())
@@ -86,7 +86,10 @@ func (p *process) signalTree(sig syscall.Signal) {
 
 // stop asks the process to end with sig and ends it, and what it left, after grace.
 func (p *process) stop(sig syscall.Signal, grace time.Duration) {
-	tree := descendants(p.pid())
+	tree := map[int]string{}
+	for _, pid := range descendants(p.pid()) {
+		tree[pid] = birth(pid)
+	}
 	_ = p.cmd.Process.Signal(sig)
 	select {
 	case <-p.done:
@@ -94,8 +97,10 @@ func (p *process) stop(sig syscall.Signal, grace time.Duration) {
 		p.signalTree(syscall.SIGKILL)
 		<-p.done
 	}
-	for _, pid := range tree {
-		_ = syscall.Kill(pid, syscall.SIGKILL)
+	for pid, born := range tree {
+		if birth(pid) == born {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
 	}
 }
 

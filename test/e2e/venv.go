@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -23,7 +24,7 @@ func installAirflow(ctx context.Context, cache, logs, version string) (string, e
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256(append(text, about...))
+	sum := sha256.Sum256(slices.Concat(text, []byte(about), []byte(cache))) // a virtual environment cannot be moved
 	venv := filepath.Join(cache, fmt.Sprintf("airflow-%s-%x", version, sum[:6]))
 	complete := filepath.Join(venv, "complete")
 	if _, err := os.Stat(complete); err == nil {

@@ -144,8 +144,8 @@ func (a *installation) zooIsAtRest(ctx context.Context) error {
 	return fmt.Errorf("the zoo is not at rest:\n%s", strings.Join(diff, "\n"))
 }
 
-// restart clears the running task clear_me while its process is frozen, so that it stays in the state restarting.
-func (a *installation) restart(ctx context.Context) error {
+// clearRunning clears the running task clear_me. As its process is frozen, it stays in the state restarting.
+func (a *installation) clearRunning(ctx context.Context) error {
 	if a.isV1() { // the API of Airflow 2 does not bring it about, its command does
 		return a.command(ctx, "airflow", "tasks", "clear", "--yes", "--only-running", "--task-regex", "^clear_me$", "zoo_states")
 	}
