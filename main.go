@@ -353,7 +353,7 @@ func (e *exporter) handler() http.Handler {
 		defer g.scrapes.Done()
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
-		defer context.AfterFunc(e.hurry, cancel)()
+		defer context.AfterFunc(e.hurry, cancel)() //nolint:contextcheck // the end of the program ends every wait
 		g.collector.ServeMetrics(w, r.WithContext(ctx), e.registry)
 	})
 	if e.flags.telemetryPath != "/" {

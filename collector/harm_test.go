@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"regexp"
 	"testing"
 	"time"
 
@@ -125,4 +126,126 @@ func TestAServerThatClampsTheBatchListIsWalkedByPages(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Five wrong logins, not ten, before the back-off begins: the other parts wait for the first one.
+func TestOneLoginACollectionUntilOneIsAccepted(t *testing.T) {
+	for _, version := range []string{"2.10.5", "2.11.2", "3.3.2"} {
+		inWorld(t, airflowtest.Options{Version: version, Users: users}, as("viewer", "wrong"), func(w *world) {
+			w.scrapeFor(time.Minute + 15*time.Second)
+			refused := 0
+			for _, r := range w.airflow.Requests() {
+				if r.Status == 401 || r.Status == 403 {
+					refused++
+				}
+			}
+			if refused != 5 {
+				t.Errorf("%s: %d refused requests, want 5", version, refused)
+			}
+		})
+	}
+}
+
+// A part that refused credentials keep from being asked is flagged, and vanishes flagged.
+func TestPartsThatAreNotAskedAreFlagged(t *testing.T) {
+	inWorld(t, airflowtest.Options{Version: "3.3.2"}, nil, func(w *world) {
+		populate(w.airflow, "3.3.2")
+		w.has(w.scrape(0), `airflow_exporter_collector_success{collector="pools"} 1`)
+		w.airflow.Inject(nil, airflowtest.Status(401, nil, ""))
+		w.scrapeEvery(10*time.Second, time.Hour)
+		exposition := w.scrape(0)
+		w.lacks(exposition, "airflow_pool_size_slots")
+		w.has(exposition, "airflow_up 0", `airflow_exporter_collector_success{collector="pools"} 0`, `airflow_exporter_collector_error{class="auth",collector="pools"} 1`)
+	})
+}
+
+// What fails for good is not asked more often than what works.
+func TestAPartThatFailsKeepsItsMinimumAge(t *testing.T) {
+	inWorld(t, airflowtest.Options{Version: "2.11.2", Users: users}, as("nopools", "right"), func(w *world) {
+		populate(w.airflow, "2.11.2")
+		w.scrapeFor(time.Hour)
+		if n := w.asked("/pools"); n != 60 {
+			t.Errorf("the pools were asked for %d times in an hour, want 60", n)
+		}
+	})
+}
+
+// An account that lacks a right was let in, whatever part happens to be due.
+func TestAMissingRightIsNotARefusedLogin(t *testing.T) {
+	users := []airflowtest.User{{Name: "pools", Password: "right", Rights: airflowtest.ReadPools}}
+	inWorld(t, airflowtest.Options{Version: "3.3.2", Users: users}, as("pools", "right"), func(w *world) {
+		populate(w.airflow, "3.3.2")
+		for range 20 {
+			w.has(w.scrape(0), "airflow_up 1", `airflow_exporter_collector_success{collector="pools"} 1`,
+				`airflow_exporter_collector_error{class="forbidden",collector="task_instances"} 1`)
+			time.Sleep(15 * time.Second)
+		}
+	})
+}
+
+// A login page in front of all that needs a login answers 200, and lets no one in.
+func TestALoginPageLetsNoOneIn(t *testing.T) {
+	inWorld(t, airflowtest.Options{Version: "3.3.2"}, nil, func(w *world) {
+		populate(w.airflow, "3.3.2")
+		for _, path := range []string{"/taskInstances", "/list", "/pools"} {
+			w.airflow.Inject(airflowtest.On("", path), airflowtest.LoginPage())
+		}
+		w.has(w.scrape(0), "airflow_up 0", `airflow_exporter_collector_error{class="decode",collector="task_instances"} 1`)
+	})
+}
+
+// Airflow counts in one statement and lists in another: a row that ends in between is no bound.
+func TestCountAndListingOfDifferentMoments(t *testing.T) {
+	total := regexp.MustCompile(`"total_entries": ?\d+`)
+	for name, tc := range map[string]struct{ first, second string }{
+		"once":  {`"total_entries":4711`, ""},
+		"twice": {`"total_entries":4711`, `"total_entries":4712`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, airflowtest.Options{Version: "2.11.2"}, nil, func(w *world) {
+				populate(w.airflow, "2.11.2")
+				calls := 0
+				w.airflow.Inject(airflowtest.On("POST", "/list"), airflowtest.Rewrite(func(b []byte) []byte {
+					calls++
+					switch {
+					case calls == 1:
+						w.airflow.Update(func(db *airflowtest.Database) { db.Add(airflowtest.Task("etl", "monday", "new"), 0).Start() })
+						return total.ReplaceAll(b, []byte(tc.first))
+					case tc.second != "":
+						return total.ReplaceAll(b, []byte(tc.second))
+					}
+					return b
+				}))
+				w.has(w.scrape(0), `airflow_exporter_collector_truncated{collector="task_instances"} 0`, `airflow_unfinished_task_instances{state="running"} 4`,
+					`airflow_task_instances{dag_id="etl",state="running",task_id="new"} 1`)
+				if n := w.asked("/list"); n != 2 {
+					t.Errorf("%d listings, want 2", n)
+				}
+			})
+		})
+	}
+}
+
+// On Airflow 2, an instance that is scheduled again waits since then, not since its first poke.
+func TestSinceWhenAnInstanceIsScheduledOnAirflow2(t *testing.T) {
+	inWorld(t, airflowtest.Options{Version: "2.11.2"}, nil, func(w *world) {
+		key := airflowtest.Task("dag", "run", "sensor")
+		w.airflow.Update(func(db *airflowtest.Database) { db.Add(key, 0).Start() })
+		first := time.Now()
+		for range 8 {
+			w.scrape(0)
+			w.airflow.Update(func(db *airflowtest.Database) { db.TaskInstance(key).Reschedule() })
+			time.Sleep(15 * time.Minute)
+			if got := w.value(w.scrape(0), `airflow_task_instances_oldest_timestamp_seconds{dag_id="dag",state="up_for_reschedule"}`); got != seconds(first) {
+				t.Errorf("up for reschedule since %v, want since the attempt was first seen: %v", got, seconds(first))
+			}
+			w.airflow.Update(func(db *airflowtest.Database) { db.TaskInstance(key).Schedule() })
+			time.Sleep(15 * time.Second)
+			if got := w.value(w.scrape(0), `airflow_pool_oldest_timestamp_seconds{pool="default_pool",queue="default",state="scheduled"}`); got != seconds(time.Now()) {
+				t.Errorf("scheduled since %v, want since it was seen so: %v", got, seconds(time.Now()))
+			}
+			w.airflow.Update(func(db *airflowtest.Database) { db.TaskInstance(key).Start() })
+			time.Sleep(15 * time.Second)
+		}
+	})
 }

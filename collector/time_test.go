@@ -76,7 +76,7 @@ func TestHangingAirflowNeverHoldsAScrape(t *testing.T) {
 					}
 				}
 				exposition := w.scrape(5 * time.Second)
-				if !strings.Contains(exposition, `,collector=`) && !strings.Contains(exposition, `class="timeout"`) {
+				if !strings.Contains(exposition, "\n"+`airflow_exporter_collector_error{class="timeout",`) {
 					t.Errorf("nothing tells of a timeout:\n%s", exposition)
 				}
 			})
@@ -141,5 +141,90 @@ func TestLastSuccessIsShownForALimitedTime(t *testing.T) {
 		}
 		time.Sleep(15 * time.Second)
 		w.has(w.scrape(0), "airflow_up 1", `airflow_pool_size_slots{pool="empty"} 0`, `airflow_unfinished_task_instances{state="running"} 3`)
+	})
+}
+
+// What was fetched successfully is shown until it is due again, however short
+// max_age is, and however slow Airflow.
+func TestWhatSucceededIsShown(t *testing.T) {
+	for name, change := range map[string]func(*Options){
+		"max_age 0":          func(o *Options) { o.Config.MaxAge = 0 },
+		"refresh 5m":         func(o *Options) { o.Config.Refresh = 5 * time.Minute },
+		"listing of minutes": func(o *Options) { o.Config.CollectionTimeout = 5 * time.Minute; o.Config.Refresh = time.Minute },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, airflowtest.Options{Version: "3.3.2"}, change, func(w *world) {
+				populate(w.airflow, "3.3.2")
+				latency := 50 * time.Millisecond
+				if strings.HasPrefix(name, "listing") {
+					latency = 65 * time.Second
+				}
+				w.airflow.Inject(airflowtest.On("", "/list"), airflowtest.Delay(latency))
+				w.scrape(0)
+				time.Sleep(2 * time.Minute)
+				for range 20 {
+					exposition := w.scrape(MaxBudget)
+					w.has(exposition, "airflow_up 1", `airflow_exporter_collector_success{collector="task_instances"} 1`,
+						`airflow_unfinished_task_instances{state="running"} 3`, `airflow_pool_size_slots{pool="empty"} 0`)
+					time.Sleep(15 * time.Second)
+				}
+			})
+		})
+	}
+}
+
+// Scrapes that come a moment early do not halve the resolution.
+func TestScrapesAtTheRefreshInterval(t *testing.T) {
+	inWorld(t, airflowtest.Options{Version: "3.3.2"}, nil, func(w *world) {
+		populate(w.airflow, "3.3.2")
+		for i := range 360 {
+			w.scrape(10 * time.Second)
+			time.Sleep(10*time.Second + time.Duration(i%2*4-2)*time.Millisecond)
+		}
+		if n := w.asked("/list"); n != 360 {
+			t.Errorf("%d listings in 360 scrapes 10 s apart, want one each", n)
+		}
+	})
+}
+
+// The exporter's clock is 90 s ahead, or behind: times are on Airflow's clock, and the skew is told.
+func TestClocksThatDisagree(t *testing.T) {
+	for _, skew := range []time.Duration{90 * time.Second, -90 * time.Second} {
+		o := airflowtest.Options{Version: "2.11.2", Clock: func() time.Time { return time.Now().Add(-skew) }}
+		inWorld(t, o, nil, func(w *world) {
+			time.Sleep(500 * time.Millisecond)
+			w.airflow.Update(func(db *airflowtest.Database) { db.Add(airflowtest.Task("dag", "run", "task"), 0).Schedule() })
+			now := time.Now().Add(-skew)
+			exposition := w.scrape(0)
+			got := w.value(exposition, `airflow_exporter_clock_skew_seconds`)
+			if d := got - skew.Seconds(); d < -1 || d > 1 {
+				t.Errorf("a skew of %s is told as %v s", skew, got)
+			}
+			since := w.value(exposition, `airflow_task_instances_oldest_timestamp_seconds{dag_id="dag",state="scheduled"}`)
+			if d := since - seconds(now); d < -1 || d > 1 {
+				t.Errorf("first seen %v s off on Airflow's clock", d)
+			}
+		})
+	}
+}
+
+// A collection that Close breaks off is no error of Airflow's.
+func TestCloseIsNoError(t *testing.T) {
+	inWorld(t, airflowtest.Options{Version: "3.3.2"}, nil, func(w *world) {
+		populate(w.airflow, "3.3.2")
+		w.scrape(0)
+		time.Sleep(time.Minute)
+		w.airflow.Inject(airflowtest.On("", "/list"), airflowtest.Hang())
+		w.scrape(time.Second)
+		w.collector.Close()
+		exposition := w.scrape(time.Second)
+		for line := range strings.Lines(exposition) {
+			if strings.HasPrefix(line, "airflow_exporter_collector_errors_total{") && !strings.HasSuffix(line, " 0\n") {
+				t.Errorf("counted: %s", line)
+			}
+		}
+		if w.log.Len() > 0 {
+			t.Errorf("logged: %s", w.log.String())
+		}
 	})
 }

@@ -141,6 +141,22 @@ func (w *world) has(exposition string, samples ...string) {
 	}
 }
 
+// value is the value of one sample.
+func (w *world) value(exposition, sample string) float64 {
+	w.t.Helper()
+	for line := range strings.Lines(exposition) {
+		if v, ok := strings.CutPrefix(line, sample+" "); ok {
+			f, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			return f
+		}
+	}
+	w.t.Fatalf("no sample %s", sample)
+	return 0
+}
+
 // lacks fails the test if a line of the exposition begins so.
 func (w *world) lacks(exposition string, prefixes ...string) {
 	w.t.Helper()
@@ -175,7 +191,7 @@ func populate(server *airflowtest.Server, version string) {
 		for i, run := range []string{"monday", "tuesday"} {
 			db.Add(airflowtest.Task("etl", run, "done"), 0).Succeed()
 			db.Add(airflowtest.Task("etl", run, "lost"), 0).Fail()
-			db.Add(airflowtest.Task("etl", run, "extract"), 2).Fail()
+			db.Add(airflowtest.Task("etl", run, "extract"), 2).Start()
 			db.Add(airflowtest.MappedTask("etl", run, "map", i), 0).Start()
 			db.Add(airflowtest.Task("etl", run, "report"), 0)
 		}
@@ -185,7 +201,8 @@ func populate(server *airflowtest.Server, version string) {
 	})
 	step(func(db *airflowtest.Database) {
 		db.TaskInstance(airflowtest.Task("etl", "monday", "transform")).Start()
-		db.TaskInstance(airflowtest.Task("etl", "tuesday", "extract")).Enqueue()
+		db.TaskInstance(airflowtest.Task("etl", "monday", "extract")).Fail()
+		db.TaskInstance(airflowtest.Task("etl", "tuesday", "extract")).Fail().Enqueue()
 		db.Add(airflowtest.Task("sensors", "s", "deferred"), 0).Defer()
 		db.Add(airflowtest.Task("sensors", "s", "poke"), 0).Reschedule()
 	})
