@@ -67,7 +67,7 @@ var table = [metricCount]Metric{
 
 	unfinishedTaskInstances: {"airflow_unfinished_task_instances", "gauge", []string{"state"}, "Unfinished task instances of all DAGs. Dense over the states of this Airflow version; none: no state yet, waiting for upstream."},
 	taskInstances:           {"airflow_task_instances", "gauge", []string{"dag_id", "task_id", "state"}, "Unfinished task instances by task, those without a state excluded. Sparse."},
-	taskInstancesOldest:     {"airflow_task_instances_oldest_timestamp_seconds", "gauge", []string{"dag_id", "state"}, "Since when the oldest of these task instances waits or works; where Airflow does not tell, since when the exporter sees its attempt. Sparse."},
+	taskInstancesOldest:     {"airflow_task_instances_oldest_timestamp_seconds", "gauge", []string{"dag_id", "state"}, "Since when the oldest of these task instances waits or works; where Airflow does not tell, since when the exporter sees it so. Sparse."},
 	taskInstancesRetrying:   {"airflow_task_instances_retrying", "gauge", []string{"dag_id", "task_id"}, "Unfinished task instances that are past their first attempt or wait for the next. Sparse."},
 	queueTaskInstances:      {"airflow_queue_task_instances", "gauge", []string{"queue", "state"}, "Task instances queued for and running in each worker queue. Dense over the two states, for each queue seen since the exporter started."},
 	poolSlots:               {"airflow_pool_slots", "gauge", []string{"pool", "state"}, "Slots of the pool that are open, running, queued, scheduled or deferred. An unlimited pool has no open ones."},
