@@ -1,8 +1,6 @@
 package airflow
 
-import (
-	"github.com/go-json-experiment/json"
-)
+import "time"
 
 // dialect is what differs between the two APIs.
 type dialect interface {
@@ -12,8 +10,10 @@ type dialect interface {
 	healthPath() string
 	// authorizer returns how c logs in, nil for not at all.
 	authorizer(c *Client) authorizer
-	// listBody is the body of the batch list of task instances.
-	listBody(q TaskInstanceQuery, limit int) ([]byte, error)
+	// batchFilter is the body of the batch list of task instances.
+	batchFilter(q TaskInstanceQuery) batchFilter
+	// batches turns questions about runs into as few and as cheap requests as this API allows.
+	batches(questions []RunQuestion, now time.Time) []runScope
 	// pagesByGet reports whether the pages of the GET list have an order.
 	pagesByGet() bool
 	// unfinishedStates are the states of unfinished task instances that the
@@ -41,13 +41,8 @@ func (v1) authorizer(c *Client) authorizer {
 	return basicAuth{c.login}
 }
 
-// listBody of v1 has no order: the field is refused.
-func (v1) listBody(q TaskInstanceQuery, limit int) ([]byte, error) {
-	return json.Marshal(struct {
-		States []State `json:"state"`
-		Limit  int     `json:"page_limit"`
-	}{q.States, limit})
-}
+// batchFilter of v1 has no order: the field is refused.
+func (v1) batchFilter(q TaskInstanceQuery) batchFilter { return newBatchFilter(q) }
 
 func (v1) pagesByGet() bool { return false }
 
@@ -66,12 +61,10 @@ func (v2) authorizer(c *Client) authorizer {
 	return c.login
 }
 
-func (v2) listBody(q TaskInstanceQuery, limit int) ([]byte, error) {
-	return json.Marshal(struct {
-		States []State `json:"state"`
-		Limit  int     `json:"page_limit"`
-		Order  string  `json:"order_by"`
-	}{q.States, limit, "id"})
+func (v2) batchFilter(q TaskInstanceQuery) batchFilter {
+	f := newBatchFilter(q)
+	f.Order = "id"
+	return f
 }
 
 func (v2) pagesByGet() bool { return true }
