@@ -81,6 +81,16 @@ func (r release) countsWithCursor() bool { return r.atLeast(3, 3, 2) }
 // hasAwaitingInput reports whether the state awaiting_input exists.
 func (r release) hasAwaitingInput() bool { return r.atLeast(3, 3, 0) }
 
+// hasTries reports whether v1 lists attempts and dependencies.
+func (r release) hasTries() bool { return r.atLeast(2, 10, 0) }
+
+// hidesRecordedRetries reports whether …/tries of v1 leaves out an instance
+// that waits for a retry, whose attempt the history holds already.
+func (r release) hidesRecordedRetries() bool { return r.atLeast(2, 10, 4) }
+
+// hasPartitions reports whether runs of v2 carry partition_key and partition_date.
+func (r release) hasPartitions() bool { return r.atLeast(3, 2, 0) }
+
 // hasDisplayNames reports whether v2 rows carry dag_display_name and operator_name.
 func (r release) hasDisplayNames() bool { return r.atLeast(3, 1, 0) }
 
