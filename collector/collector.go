@@ -3,6 +3,7 @@ package collector
 import (
 	"context"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,14 +19,19 @@ type Options struct {
 	Config    Config
 	Airflow   airflow.Config
 	Telemetry *Telemetry // shared by the collectors before and after a reload
+	Ledger    *Ledger    // likewise
 	Logger    log.Logger
 }
+
+// stageCount is in how many steps a collection asks its parts.
+const stageCount = 2
 
 // Collector asks one Airflow, one collection at a time. It is safe for concurrent use.
 type Collector struct {
 	cfg       Config
 	client    *airflow.Client
 	telemetry *Telemetry
+	ledger    *Ledger
 	report    reporter
 
 	ctx    context.Context // ends with Close
@@ -55,7 +61,7 @@ func New(o Options) (*Collector, error) {
 	if err := o.Config.Validate(); err != nil {
 		return nil, err
 	}
-	c := &Collector{cfg: o.Config, telemetry: o.Telemetry, report: reporter{logger: o.Logger}}
+	c := &Collector{cfg: o.Config, telemetry: o.Telemetry, ledger: o.Ledger, report: reporter{logger: o.Logger}}
 	o.Airflow.Observe = c.observe
 	client, err := airflow.New(o.Airflow)
 	if err != nil {
@@ -63,13 +69,20 @@ func New(o Options) (*Collector, error) {
 	}
 	c.client = client
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	for _, p := range []part{
+	c.ledger.configure(&o.Config)
+	books := c.ledger.open(o.Airflow.URL)
+	for stage, parts := range [stageCount][]part{{
 		healthPart{},
 		newTaskInstancesPart(o.Config.MaxRows),
+		newDagRunsPart(o.Config.MaxRows, books),
 		poolsPart{},
-	} {
-		c.parts = append(c.parts, &partState{part: p})
-		c.telemetry.seed(p.name())
+	}, {
+		newAttemptsPart(&o.Config, o.Airflow.Concurrency, books),
+	}} {
+		for _, p := range parts {
+			c.parts = append(c.parts, &partState{part: p, stage: stage})
+			c.telemetry.seed(p.name())
+		}
 	}
 	return c, nil
 }
@@ -137,8 +150,7 @@ func (c *Collector) collect(f *flight) {
 	}()
 	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.CollectionTimeout)
 	defer cancel()
-	first, rest := c.plan(f)
-	c.ask(ctx, f, first, rest)
+	c.ask(ctx, f, c.plan(f))
 	if c.ctx.Err() == nil {
 		c.report.collection(c.results())
 	}
@@ -146,18 +158,18 @@ func (c *Collector) collect(f *flight) {
 
 // ask refreshes the planned parts. Without a known version there is nothing to
 // ask, so that one error stands for all parts.
-func (c *Collector) ask(ctx context.Context, f *flight, first, rest []*partState) {
+func (c *Collector) ask(ctx context.Context, f *flight, stages [][]*partState) {
 	if err := c.client.Detect(ctx); err != nil {
-		c.end(first, err)
-		c.end(rest, err)
+		c.end(slices.Concat(stages...), err)
 		return
 	}
-	c.refresh(ctx, first)
-	if err := c.failure(first); err != nil && f.scope == askHealthFirst {
-		c.end(rest, err)
-		return
+	for i, parts := range stages {
+		c.refresh(ctx, parts)
+		if err := c.failure(parts); err != nil && i == 0 && f.scope == askHealthFirst {
+			c.end(slices.Concat(stages[1:]...), err)
+			return
+		}
 	}
-	c.refresh(ctx, rest)
 }
 
 // results copies how the parts are, for the log.
@@ -171,36 +183,38 @@ func (c *Collector) results() []partState {
 	return results
 }
 
-// plan marks the parts to refresh as running and returns those that go first,
-// and those that follow.
-func (c *Collector) plan(f *flight) (first, rest []*partState) {
+// plan marks the parts to refresh as running and returns them by stage; health
+// alone is the first one when all depends on it.
+func (c *Collector) plan(f *flight) [][]*partState {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
+	stages := make([][]*partState, 1+stageCount)
 	for _, s := range c.parts {
 		_, isHealth := s.part.(healthPart)
 		_, isFirstLogin := s.part.(*taskInstancesPart)
 		switch {
 		case !s.due(now):
 			continue
-		case f.scope == askEverything, isHealth, f.scope == askOneLogin && isFirstLogin:
-			first = append(first, s)
-		case f.scope == askHealthFirst:
-			rest = append(rest, s)
+		case f.scope == askHealthFirst && isHealth:
+			stages[0] = append(stages[0], s)
+		case f.scope == askEverything, f.scope == askHealthFirst, isHealth, f.scope == askOneLogin && isFirstLogin:
+			stages[1+s.stage] = append(stages[1+s.stage], s)
 		default:
 			continue
 		}
 		s.running, s.attemptedAt = true, now
 	}
-	return first, rest
+	return stages
 }
 
 // refresh fetches the given parts side by side. The limit on requests is the client's.
 func (c *Collector) refresh(ctx context.Context, parts []*partState) {
+	known := c.facts()
 	var g errgroup.Group
 	for _, s := range parts {
 		g.Go(func() error {
-			v, err := fetchSafely(ctx, s.part, c.client)
+			v, err := fetchSafely(ctx, s.part, c.client, known)
 			if err == nil {
 				c.mu.Lock()
 				s.value, s.fetchedAt = v, s.attemptedAt
@@ -211,6 +225,17 @@ func (c *Collector) refresh(ctx context.Context, parts []*partState) {
 		})
 	}
 	_ = g.Wait() // the errors are kept with the parts
+}
+
+// facts copies what the parts know.
+func (c *Collector) facts() facts {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known := facts{}
+	for _, s := range c.parts {
+		known[s.part.name()] = fact{s.value, s.err}
+	}
+	return known
 }
 
 // end notes how the refresh of some parts ended.

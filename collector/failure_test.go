@@ -191,7 +191,7 @@ func (faulty) name() string          { return "faulty" }
 func (faulty) minAge() time.Duration { return 0 }
 func (faulty) truncated() bool       { return false }
 
-func (f faulty) fetch(context.Context, *airflow.Client) (value, error) {
+func (f faulty) fetch(context.Context, *airflow.Client, facts) (value, error) {
 	if f.inFetch {
 		panic("a bug in fetch")
 	}

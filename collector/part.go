@@ -16,7 +16,26 @@ type part interface {
 	// minAge is how old the part's value may grow before it is fetched again; 0 means each collection.
 	minAge() time.Duration
 	// fetch asks Airflow. Nothing of a value that comes with an error is used.
-	fetch(ctx context.Context, client *airflow.Client) (value, error)
+	// The facts are those of the parts of earlier stages.
+	fetch(ctx context.Context, client *airflow.Client, known facts) (value, error)
+}
+
+// facts are what parts fetched last, and how that went, by name.
+type facts map[string]fact
+
+type fact struct {
+	value value // of the newest success, nil before
+	err   error // of the newest refresh
+}
+
+// latest is the value that a part fetched last. It is an error if the newest refresh failed.
+func latest[V value](known facts, name string) (V, error) {
+	f := known[name]
+	v, ok := f.value.(V)
+	if f.err == nil && !ok {
+		return v, fmt.Errorf("%s was not asked", name)
+	}
+	return v, f.err
 }
 
 // value is what a part fetched; it is not changed afterwards.
@@ -28,7 +47,8 @@ type value interface {
 
 // partState is what is known of a part. It is guarded by Collector.mu.
 type partState struct {
-	part part
+	part  part
+	stage int // parts are asked when those of earlier stages have ended
 
 	value     value     // of the newest success, nil before
 	fetchedAt time.Time // when that was asked for
@@ -80,13 +100,13 @@ func classes() []string {
 }
 
 // fetchSafely turns a panic into an error.
-func fetchSafely(ctx context.Context, p part, client *airflow.Client) (v value, err error) {
+func fetchSafely(ctx context.Context, p part, client *airflow.Client, known facts) (v value, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			v, err = nil, &panicError{r, debug.Stack()}
 		}
 	}()
-	return p.fetch(ctx, client)
+	return p.fetch(ctx, client, known)
 }
 
 // emitSafely renders v alone, so that a panic leaves nothing half done.

@@ -11,6 +11,11 @@ import (
 // taskInstancesValue is the unfinished task instances, summed up. When there
 // were too many to list, all but states is nil.
 type taskInstancesValue struct {
+	at   time.Time              // when they were listed, on Airflow's clock
+	rows []airflow.TaskInstance // all of them, for the parts that follow
+	// missing holds the states that could not be listed, and why.
+	missing map[airflow.State]error
+
 	states     map[airflow.State]int // dense, StateNone included
 	tasks      map[taskState]int
 	retrying   map[task]int
@@ -74,7 +79,7 @@ func (*taskInstancesPart) minAge() time.Duration { return 0 }
 
 // fetch counts first: that is the cheapest question that needs a login, and
 // the only one that refused credentials get to see.
-func (p *taskInstancesPart) fetch(ctx context.Context, client *airflow.Client) (value, error) {
+func (p *taskInstancesPart) fetch(ctx context.Context, client *airflow.Client, _ facts) (value, error) {
 	none, err := client.CountTaskInstances(ctx, airflow.StateNone)
 	if err != nil {
 		return nil, err
@@ -119,20 +124,20 @@ func (p *taskInstancesPart) learnStates(ctx context.Context, client *airflow.Cli
 // list asks for one answer with room for all, and once more if there was too
 // little. A server that sends less than it has room for is walked page by page.
 func (p *taskInstancesPart) list(ctx context.Context, client *airflow.Client) (*taskInstancesValue, error) {
-	q := airflow.TaskInstanceQuery{States: p.states, ByGet: client.ListsByGet(), Room: p.room(p.lastTotal)}
+	q := airflow.TaskInstanceQuery{States: p.states, ByGet: client.ListsByGet(), Room: roomFor(p.lastTotal, p.maxRows)}
 	v, err := p.listOnce(ctx, client, q)
 	incomplete, ok := errors.AsType[*airflow.IncompleteError](err)
 	if !ok || incomplete.Total > p.maxRows {
 		return v, err
 	}
-	q.Room = p.room(incomplete.Total)
+	q.Room = roomFor(incomplete.Total, p.maxRows)
 	q.ByGet = q.ByGet || incomplete.Clamped
 	return p.listOnce(ctx, client, q)
 }
 
-// room is how many rows are asked for when total are expected.
-func (p *taskInstancesPart) room(total int) int {
-	return min(p.maxRows, max(minRoom, int(headroom*float64(total))))
+// roomFor is how many rows are asked for when total are expected.
+func roomFor(total, maxRows int) int {
+	return min(maxRows, max(minRoom, int(headroom*float64(total))))
 }
 
 // errTooManyRows ends a listing of a server that sends more than it was given room for.
@@ -156,8 +161,10 @@ func (p *taskInstancesPart) listOnce(ctx context.Context, client *airflow.Client
 			first = now
 		}
 		seen[a] = first
+		v.rows = append(v.rows, t)
 		v.add(&t, first)
 	}
+	v.at = now
 	p.firstSeen = seen
 	p.lastTotal = rows
 	for q := range v.queues {
@@ -172,7 +179,7 @@ func (p *taskInstancesPart) listOnce(ctx context.Context, client *airflow.Client
 
 // count is what remains when there are too many to list: how many there are in each state.
 func (p *taskInstancesPart) count(ctx context.Context, client *airflow.Client) (*taskInstancesValue, error) {
-	v := &taskInstancesValue{states: map[airflow.State]int{}}
+	v := &taskInstancesValue{at: airflowNow(client), states: map[airflow.State]int{}}
 	total := 0
 	for _, state := range p.states {
 		n, err := client.CountTaskInstances(ctx, state)
@@ -259,7 +266,7 @@ func earliest[K comparable](m map[K]time.Time, key K, at time.Time) {
 	}
 }
 
-func (v *taskInstancesValue) truncated() bool { return v.tasks == nil }
+func (v *taskInstancesValue) truncated() bool { return v.tasks == nil || len(v.missing) > 0 }
 
 func (v *taskInstancesValue) emit(e *exposition) {
 	for state, n := range v.states {

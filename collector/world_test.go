@@ -39,7 +39,7 @@ func inWorld(t *testing.T, o airflowtest.Options, change func(*Options), test fu
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, airflow: airflowtest.Start(t, o), registry: prometheus.NewRegistry()}
-		options := Options{Config: DefaultConfig(), Airflow: airflow.DefaultConfig(), Telemetry: NewTelemetry(), Logger: level.NewFilter(log.NewLogfmtLogger(&w.log), level.AllowInfo())}
+		options := Options{Config: DefaultConfig(), Airflow: airflow.DefaultConfig(), Telemetry: NewTelemetry(), Ledger: NewLedger(), Logger: level.NewFilter(log.NewLogfmtLogger(&w.log), level.AllowInfo())}
 		options.Airflow.URL = w.airflow.URL
 		options.Airflow.DialContext = w.airflow.DialContext
 		options.Airflow.AllowInsecureHTTP = true // the connection is in memory
@@ -53,7 +53,7 @@ func inWorld(t *testing.T, o airflowtest.Options, change func(*Options), test fu
 		t.Cleanup(c.Close)
 		options.Telemetry.Loaded(true, time.Now())
 		w.collector = c
-		w.registry.MustRegister(options.Telemetry)
+		w.registry.MustRegister(options.Telemetry, options.Ledger)
 		test(w)
 	})
 }
