@@ -31,7 +31,9 @@ type DagRun struct {
 
 	// LogicalDate is null on Airflow 3 when it is zero; Airflow 2 then shows RunAfter.
 	LogicalDate time.Time
-	RunAfter    time.Time // zero means the end of the data interval, or LogicalDate, or now
+	// RunAfter is zero for the end of the data interval, or LogicalDate, or now;
+	// for a manual run of Airflow 3 for now.
+	RunAfter time.Time
 	// The data interval is, by default, the one moment of the logical date on
 	// Airflow 3, and ends with RunAfter on Airflow 2.
 	IntervalStart time.Time
@@ -74,9 +76,11 @@ func (db *Database) PutRun(run DagRun) *DagRun {
 func (r *DagRun) fillIn() {
 	now := r.db.Now()
 	r.State, r.Type = cmp.Or(r.State, Running), cmp.Or(r.Type, RunManual)
-	for _, date := range []time.Time{r.IntervalEnd, r.LogicalDate, now} {
-		setDate(&r.RunAfter, date)
+	if r.db.release.major == 2 || r.Type != RunManual {
+		setDate(&r.RunAfter, r.IntervalEnd)
+		setDate(&r.RunAfter, r.LogicalDate)
 	}
+	setDate(&r.RunAfter, now)
 	switch {
 	case r.db.release.major == 2:
 		setDate(&r.IntervalStart, r.executionDate())

@@ -20,10 +20,9 @@ type runQuery struct {
 func (d v1) listDagRuns(c *call) answer {
 	values := c.query()
 	q := runQuery{order: "id"}
-	q.limit = 100
 	var problem *answer
 	if q.query, problem = d.parseQuery(withoutKeys(values, "state", "order_by", "fields", "execution_date_gte", "execution_date_lte",
-		"start_date_gte", "start_date_lte", "end_date_gte", "end_date_lte"), "limit", "offset"); problem != nil {
+		"start_date_gte", "start_date_lte", "end_date_gte", "end_date_lte", "updated_at_gte", "updated_at_lte"), "limit", "offset"); problem != nil {
 		return *problem
 	}
 	q.limit = fullPage(q.limit)
@@ -41,31 +40,14 @@ func (d v1) listDagRuns(c *call) answer {
 	return d.dagRuns(c, q)
 }
 
-// withoutKeys is a copy of values without some keys.
-func withoutKeys(values map[string][]string, keys ...string) map[string][]string {
-	rest := maps.Clone(values)
-	for _, key := range keys {
-		delete(rest, key)
-	}
-	return rest
-}
-
-// fullPage is the limit that v1 makes of one in most of its lists.
-func fullPage(limit int) int {
-	if limit == 0 {
-		return 100
-	}
-	return min(limit, 100)
-}
-
 func (d v1) parseRunParameter(q *runQuery, key string, values []string) *answer {
 	last := values[len(values)-1]
 	switch key {
 	case "state": // not checked: a state that no run has matches none
-		q.filter.states = strings.Split(strings.Join(values, ","), ",")
+		q.filter.states = splitList(values)
 		return nil
 	case "fields":
-		q.fields = strings.Split(strings.Join(values, ","), ",")
+		q.fields = splitList(values)
 		return nil
 	case "order_by":
 		q.order = last
@@ -74,6 +56,10 @@ func (d v1) parseRunParameter(q *runQuery, key string, values []string) *answer 
 	column, op, ok := splitRange(key)
 	if !ok {
 		return nil // limit and offset
+	}
+	if column == "updated_at" {
+		a := unserved(key)
+		return &a
 	}
 	at, problem := d.parseQueryDate(last)
 	if problem == nil {

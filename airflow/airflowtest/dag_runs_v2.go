@@ -71,8 +71,8 @@ func (d v2) parseRunFilter(c *call, f *runFilter) *answer {
 			continue
 		}
 		column, op, ok := splitRange(key)
-		if strings.HasSuffix(key, "_pattern") || key == "dag_version" || ok && (column == "updated_at" || column == "duration") {
-			a := text(http.StatusNotImplemented, "airflowtest does not serve the filter "+key)
+		if unservedRunFilter(key) || ok && (column == "updated_at" || column == "duration") {
+			a := unserved(key)
 			return &a
 		}
 		if !ok || column == "execution_date" || !d.knowsOp(op) {
@@ -89,6 +89,15 @@ func (d v2) parseRunFilter(c *call, f *runFilter) *answer {
 		f.addDate(column, op, at, nulls)
 	}
 	return nil
+}
+
+// unservedRunFilter reports whether Airflow has this filter, but not this server.
+func unservedRunFilter(key string) bool {
+	switch key {
+	case "dag_version", "bundle_version", "conf_contains", "partition_date_gte", "partition_date_lte":
+		return true
+	}
+	return strings.HasSuffix(key, "_pattern")
 }
 
 // batchDagRuns is POST /dags/~/dagRuns/list of v2.
@@ -143,7 +152,7 @@ func (d v2) parseRunField(l *runListing, key string, value any) (problem *answer
 		return nil
 	}
 	if column == "duration" {
-		a := text(http.StatusNotImplemented, "airflowtest does not serve the filter "+key)
+		a := unserved(key)
 		return &a
 	}
 	at, problem := d.parseBatchDate(key, value)
@@ -225,8 +234,11 @@ func (d v2) dagRun(r *DagRun) object {
 	if d.hasDisplayNames() {
 		o = append(o, member{"dag_display_name", dag.DisplayName})
 	}
-	if d.hasPartitions() {
-		o = append(o, member{"partition_key", nil}, member{"partition_date", nil})
+	if d.atLeast(3, 2, 0) {
+		o = append(o, member{"partition_key", nil})
+	}
+	if d.atLeast(3, 3, 0) {
+		o = append(o, member{"partition_date", nil})
 	}
 	return o
 }

@@ -77,9 +77,14 @@ func (d v2) parsePath(c *call, f *filter) *answer {
 	return nil
 }
 
-// unserved reports whether Airflow has this filter, but not this server. A
-// filter that were ignored would make a wrong test pass.
-func unserved(key string) bool {
+// unserved answers a request with a filter that Airflow has, but this server
+// has not: one that were ignored would make a wrong test pass.
+func unserved(key string) answer {
+	return text(http.StatusNotImplemented, "airflowtest does not serve the filter "+key)
+}
+
+// unservedFilter reports whether Airflow has this filter, but not this server.
+func unservedFilter(key string) bool {
 	switch key {
 	case "try_number", "map_index", "operator", "version_number", "task_group_id", "task_id":
 		return true
@@ -90,8 +95,8 @@ func unserved(key string) bool {
 // parseFilter reads the filters of a GET list.
 func (d v2) parseFilter(c *call, f *filter) *answer {
 	for key, values := range c.query() {
-		if unserved(key) {
-			a := text(http.StatusNotImplemented, "airflowtest does not serve the filter "+key)
+		if unservedFilter(key) {
+			a := unserved(key)
 			return &a
 		}
 		switch key {
