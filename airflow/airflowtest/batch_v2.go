@@ -143,7 +143,7 @@ func (d v2) parseList(key string, value any) ([]string, *answer) {
 	for i, element := range elements {
 		text, isText := element.(string)
 		switch {
-		case key == "state" && element == nil:
+		case (key == "state" || key == "states") && element == nil:
 			list[i] = NoStatus
 		case key == "state" && !slices.Contains(d.states(), text):
 			return nil, d.unknownState(key, d.states(), i, element)

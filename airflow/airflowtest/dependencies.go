@@ -38,12 +38,13 @@ func (ti *TaskInstance) dependencies() []Dependency {
 	} else if open := pool.Slots - pool.occupied(ti.db.occupancy(pool)); pool.Slots != Unlimited && open < ti.PoolSlots {
 		add("Pool Slots Available", "Not scheduling since there are %d open slots in pool %s and require %d pool slots", open, ti.Pool, ti.PoolSlots)
 	}
+	state := ti.State
 	ti.writeByAsking()
-	switch {
-	case ti.State == NoStatus, ti.State != Scheduled && ti.db.release.major == 3: // v2 shows what was before
-		add("Task Instance State", "Task is in the 'None' state.")
-	case ti.State != Scheduled:
-		add("Task Instance State", "Task is in the '%s' state.", ti.State)
+	if ti.db.release.major == 2 { // it looks after it has written
+		state = ti.State
+	}
+	if state != Scheduled {
+		add("Task Instance State", "Task is in the '%s' state.", cmp.Or(state, "None"))
 	}
 	slices.SortStableFunc(list, func(a, b Dependency) int { return cmp.Compare(a.Name, b.Name) })
 	return list
