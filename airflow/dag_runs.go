@@ -78,12 +78,14 @@ func (c *Client) DagRuns(ctx context.Context, q DagRunQuery) ([]DagRun, error) {
 	}
 	defer a.Close()
 	var runs []DagRun
+	rows := 0
 	seen := map[RunRef]struct{}{}
 	e, err := decodeListing(a.body, "dag_runs", func(dec *jsontext.Decoder) error {
 		run, err := decodeDagRun(dec)
 		if err != nil {
-			return fmt.Errorf("row %d: %w", len(runs), err)
+			return fmt.Errorf("row %d: %w", rows, err)
 		}
+		rows++
 		if _, again := seen[run.RunRef]; !again {
 			seen[run.RunRef] = struct{}{}
 			runs = append(runs, run)
@@ -97,7 +99,7 @@ func (c *Client) DagRuns(ctx context.Context, q DagRunQuery) ([]DagRun, error) {
 		return nil, k.errorf(ClassDecode, nil, "an answer without total_entries")
 	}
 	if len(runs) < e.total {
-		cause := &IncompleteError{Received: len(runs), Total: e.total, Clamped: len(runs) < q.Room}
+		cause := &IncompleteError{Received: len(runs), Total: e.total, Clamped: rows < q.Room}
 		return nil, k.errorf(ClassTooLarge, cause, "%v", cause)
 	}
 	return runs, nil

@@ -64,13 +64,13 @@ func newBatchFilter(q TaskInstanceQuery) batchFilter {
 
 // FinishedTaskInstances lists the task instances of some runs that finished, or
 // wait for a retry, since the time each question names, each one once. Rows of
-// a run may also be older than its question. It asks by run, because Airflow
+// a run may also be older than its question. There must be one question for a run. It asks by run, because Airflow
 // has no index on end dates: on Airflow 3 in batches of 20 runs, on Airflow 2
 // once for all recent runs and in batches of 25 DAGs for the others.
 //
 // One answer holds room rows. The last pair of a listing that failed has an
 // error, an *Error that may wrap an *IncompleteError; the answers before it
-// were complete, and done was called with the questions of each.
+// were complete, and done was called with the questions of each, each one once.
 func (c *Client) FinishedTaskInstances(ctx context.Context, questions []RunQuestion, room int, done func([]RunQuestion)) iter.Seq2[TaskInstance, error] {
 	return func(yield func(TaskInstance, error) bool) {
 		s, err := c.server(ctx)
@@ -78,16 +78,21 @@ func (c *Client) FinishedTaskInstances(ctx context.Context, questions []RunQuest
 			yield(TaskInstance{}, err)
 			return
 		}
-		asked := map[RunRef]RunQuestion{}
-		for _, q := range questions {
-			asked[q.Run.RunRef] = q
-		}
+		open := slices.Clone(questions)
 		for _, scope := range s.dialect.batches(questions, time.Now()) {
+			answered, left := scope.split(open)
+			if len(answered) == 0 {
+				continue // an earlier scope held all of it
+			}
+			runs := map[RunRef]struct{}{}
+			for _, q := range answered {
+				runs[q.Run.RunRef] = struct{}{}
+			}
 			w := &walk{client: c, server: s, seen: map[TaskInstanceRef]struct{}{},
 				query: TaskInstanceQuery{States: finishedStates, Room: room, scope: scope},
 				yield: func(t TaskInstance) bool {
-					if _, ok := asked[t.Run()]; !ok {
-						return true // of a run in the cross product that no one asked for
+					if _, ok := runs[t.Run()]; !ok {
+						return true // of a run that no one asked for, or that another scope answers
 					}
 					return yield(t, nil)
 				}}
@@ -97,26 +102,34 @@ func (c *Client) FinishedTaskInstances(ctx context.Context, questions []RunQuest
 				yield(TaskInstance{}, err)
 				return
 			}
-			done(scope.covers(questions))
+			done(answered)
+			open = left
 		}
 	}
 }
 
-// covers are the questions that a complete answer to the scope answers.
-func (s runScope) covers(questions []RunQuestion) []RunQuestion {
-	var covered []RunQuestion
+// split tells the questions that a complete answer to the scope answers from the others.
+func (s runScope) split(questions []RunQuestion) (answered, left []RunQuestion) {
 	for _, q := range questions {
-		switch {
-		case s.DagIDs != nil && !slices.Contains(s.DagIDs, q.Run.DagID),
-			s.RunIDs != nil && !slices.Contains(s.RunIDs, q.Run.RunID),
-			!s.Since.IsZero() && (q.Since.IsZero() || q.Since.Before(s.Since)),
-			!s.From.IsZero() && q.Run.LogicalDate.Before(s.From),
-			!s.To.IsZero() && q.Run.LogicalDate.After(s.To):
-			continue
+		if s.covers(q) {
+			answered = append(answered, q)
+		} else {
+			left = append(left, q)
 		}
-		covered = append(covered, q)
 	}
-	return covered
+	return answered, left
+}
+
+func (s runScope) covers(q RunQuestion) bool {
+	switch {
+	case s.DagIDs != nil && !slices.Contains(s.DagIDs, q.Run.DagID),
+		s.RunIDs != nil && !slices.Contains(s.RunIDs, q.Run.RunID),
+		!s.Since.IsZero() && (q.Since.IsZero() || q.Since.Before(s.Since)),
+		!s.From.IsZero() && q.Run.LogicalDate.Before(s.From),
+		!s.To.IsZero() && q.Run.LogicalDate.After(s.To):
+		return false
+	}
+	return true
 }
 
 // batches of v2: runs that share an id or a DAG go together, so that the cross

@@ -88,7 +88,8 @@ const opTries = "list the attempts of a task instance"
 // Tries lists the attempts of a task instance, one row each, by try number
 // (GET …/taskInstances/{task_id}[/{map_index}]/tries, Airflow 2.10 and later).
 // Where Airflow lists an attempt twice (a running one that was cleared,
-// 2.10.0–2.10.3 while up for retry) the finished row of it is kept. An
+// 2.10.0–2.10.3 while up for retry) the finished row of it is kept, of two the
+// one that ended later. An
 // instance that does not exist is an empty list on Airflow 2, and a 404 on 3.
 func (c *Client) Tries(ctx context.Context, ref TaskInstanceRef) ([]TaskInstance, error) {
 	s, err := c.server(ctx)
@@ -118,7 +119,10 @@ func (c *Client) Tries(ctx context.Context, ref TaskInstanceRef) ([]TaskInstance
 // onePerTry keeps one row of each attempt, in the order of their numbers.
 func onePerTry(rows []TaskInstance) []TaskInstance {
 	slices.SortStableFunc(rows, func(a, b TaskInstance) int {
-		return cmp.Or(cmp.Compare(a.TryNumber, b.TryNumber), -cmp.Compare(boolToInt(a.State.Finished()), boolToInt(b.State.Finished())))
+		return cmp.Or(
+			cmp.Compare(a.TryNumber, b.TryNumber),
+			-cmp.Compare(boolToInt(a.State.Finished()), boolToInt(b.State.Finished())),
+			b.EndDate.Compare(a.EndDate))
 	})
 	return slices.CompactFunc(rows, func(a, b TaskInstance) bool { return a.TryNumber == b.TryNumber })
 }

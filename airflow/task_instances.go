@@ -315,7 +315,7 @@ func decodeTaskInstance(dec *jsontext.Decoder) (TaskInstance, error) {
 		t.State = State(*j.State)
 	}
 	if j.Duration != nil && math.Abs(*j.Duration) < maxDuration {
-		t.Duration, t.HasDuration = time.Duration(*j.Duration*float64(time.Second)), true
+		t.Duration, t.HasDuration = time.Duration(math.Round(*j.Duration*float64(time.Second))), true
 	}
 	return t, nil
 }
