@@ -106,7 +106,7 @@ func (b *books) settleDebt(r *run, i *instance, ref airflow.TaskInstanceRef, row
 		case t == nil, !t.State.Finished() && t.State != airflow.StateUpForRetry:
 			i.note(try, markRetried)
 			b.ledger.countRetry(ref.DagID, ref.TaskID)
-		case t.State == airflow.StateRemoved, !t.EndDate.IsZero() && !t.EndDate.After(r.floor):
+		case t.State == airflow.StateRemoved, !attempted(t), !t.EndDate.IsZero() && !t.EndDate.After(r.floor):
 			i.note(try, markSettled)
 		default:
 			r.seen(t.EndDate)

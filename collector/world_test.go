@@ -38,24 +38,37 @@ type world struct {
 func inWorld(t *testing.T, o airflowtest.Options, change func(*Options), test func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, airflow: airflowtest.Start(t, o), registry: prometheus.NewRegistry()}
-		options := Options{Config: DefaultConfig(), Airflow: airflow.DefaultConfig(), Telemetry: NewTelemetry(), Ledger: NewLedger(), Logger: level.NewFilter(log.NewLogfmtLogger(&w.log), level.AllowInfo())}
-		options.Airflow.URL = w.airflow.URL
-		options.Airflow.DialContext = w.airflow.DialContext
-		options.Airflow.AllowInsecureHTTP = true // the connection is in memory
-		if change != nil {
-			change(&options)
-		}
-		c, err := New(options)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(c.Close)
-		options.Telemetry.Loaded(true, time.Now())
-		w.collector = c
-		w.registry.MustRegister(options.Telemetry, options.Ledger)
+		w := &world{t: t, airflow: airflowtest.Start(t, o)}
+		w.start(change)
 		test(w)
 	})
+}
+
+// restarted is another exporter that asks the same Airflow.
+func (w *world) restarted(change func(*Options)) *world {
+	other := &world{t: w.t, airflow: w.airflow}
+	other.start(change)
+	return other
+}
+
+func (w *world) start(change func(*Options)) {
+	w.t.Helper()
+	w.registry = prometheus.NewRegistry()
+	options := Options{Config: DefaultConfig(), Airflow: airflow.DefaultConfig(), Telemetry: NewTelemetry(), Ledger: NewLedger(), Logger: level.NewFilter(log.NewLogfmtLogger(&w.log), level.AllowInfo())}
+	options.Airflow.URL = w.airflow.URL
+	options.Airflow.DialContext = w.airflow.DialContext
+	options.Airflow.AllowInsecureHTTP = true // the connection is in memory
+	if change != nil {
+		change(&options)
+	}
+	c, err := New(options)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(c.Close)
+	options.Telemetry.Loaded(true, time.Now())
+	w.collector = c
+	w.registry.MustRegister(options.Telemetry, options.Ledger)
 }
 
 // as logs in with an account.
