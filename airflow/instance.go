@@ -89,8 +89,10 @@ const opTries = "list the attempts of a task instance"
 // (GET …/taskInstances/{task_id}[/{map_index}]/tries, Airflow 2.10 and later).
 // Where Airflow lists an attempt twice (a running one that was cleared,
 // 2.10.0–2.10.3 while up for retry) the finished row of it is kept, of two the
-// one that ended later. An
-// instance that does not exist is an empty list on Airflow 2, and a 404 on 3.
+// one that ended later. An instance that was cleared before it ever ran has a
+// failed row with number 0, which is no attempt. One that does not exist is an
+// empty list on Airflow 2, and a 404 on 3; a run id with a slash is a 404 on
+// both, because no path leads to it.
 func (c *Client) Tries(ctx context.Context, ref TaskInstanceRef) ([]TaskInstance, error) {
 	s, err := c.server(ctx)
 	if err != nil {

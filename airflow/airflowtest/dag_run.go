@@ -26,7 +26,7 @@ type runKey struct{ dagID, runID string }
 type DagRun struct {
 	DagID string
 	RunID string
-	State string // Queued, Running, Success or Failed; empty means Running
+	State string // Queued, Running, Success or Failed; empty means Running; with any other word lists fail
 	Type  string // empty means RunManual
 
 	// LogicalDate is null on Airflow 3 when it is zero; Airflow 2 then shows RunAfter.

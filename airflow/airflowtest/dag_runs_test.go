@@ -206,6 +206,25 @@ func TestRunCursors(t *testing.T) {
 	}
 }
 
+// One run with a state that Airflow does not know spoils the page that it is on.
+func TestBadRuns(t *testing.T) {
+	for _, version := range []string{"2.11.2", "3.3.2"} {
+		c := start(t, airflowtest.Options{Version: version}, func(db *airflowtest.Database) {
+			fillRuns(db)
+			db.PutRun(airflowtest.DagRun{DagID: "d", RunID: "odd", State: "bogus"})
+		})
+		path := strings.TrimSuffix(c.path(), "/~/taskInstances")
+		for _, got := range []reply{c.get(path), c.do(http.MethodPost, path+"/list", "{}")} {
+			if got.status != http.StatusInternalServerError {
+				t.Errorf("%s: %d %s", version, got.status, got.body)
+			}
+		}
+		if got := c.runs("~", "state=running", "").ids(); got != "runs" {
+			t.Errorf("%s: %s", version, got)
+		}
+	}
+}
+
 // Runs of DAGs that a user may not read are left out, on both, and also when
 // they are asked for by name.
 func TestRunsOfRestrictedUsers(t *testing.T) {

@@ -1,6 +1,7 @@
 package airflowtest
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -144,7 +145,11 @@ func (d v1) dagRuns(c *call, q runQuery) answer {
 	total := len(runs)
 	sortRuns(runs, []orderKey{{column, descending}})
 	rows := []any{}
-	for _, r := range pageOf(runs, q.offset, q.limit) {
+	for i, r := range pageOf(runs, q.offset, q.limit) {
+		if !slices.Contains(runStates(), r.State) {
+			return d.nonconforming(fmt.Sprintf("%s is not one of %s\n\nOn instance['dag_runs'][%d]['state']:\n    %[1]s",
+				repr(r.State), reprStrings(runStates()), i))
+		}
 		rows = append(rows, v1DagRun(r).only(q.fields))
 	}
 	a := d.json(http.StatusOK, object{{"dag_runs", rows}, {"total_entries", total}})

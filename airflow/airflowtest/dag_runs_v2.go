@@ -192,6 +192,9 @@ func (d v2) dagRuns(c *call, l runListing) answer {
 	}
 	rows := make([]any, len(runs))
 	for i, r := range runs {
+		if !slices.Contains(runStates(), r.State) {
+			return internalServerError()
+		}
 		rows[i] = d.dagRun(r)
 	}
 	a := d.json(http.StatusOK, d.envelope("dag_runs", rows, l.cursor != nil, total, next, previous))

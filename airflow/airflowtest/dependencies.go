@@ -92,7 +92,7 @@ func (d v1) listDependencies(c *call) answer {
 // listDependencies is GET …/taskInstances/{task}/dependencies of v2, and
 // …/{index}/dependencies.
 func (d v2) listDependencies(c *call) answer {
-	index, problem := d.parseIndex(c)
+	index, problem := d.parseIndexOrQuery(c)
 	if problem != nil {
 		return *problem
 	}

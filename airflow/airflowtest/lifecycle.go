@@ -163,19 +163,13 @@ func (ti *TaskInstance) Clear() *TaskInstance {
 	if ti.run().ended() {
 		ti.run().requeue()
 	}
-	if ti.State == Running {
-		now := ti.enter(Restarting)
+	if ti.State != Restarting {
 		ti.record()
-		if ti.db.release.major == 3 { // Airflow 2 leaves the end date open
-			ti.EndDate = now
-			ti.Duration = new(now.Sub(ti.StartDate).Seconds())
-		}
 		ti.ID = ti.db.newID()
-		return ti
 	}
-	if ti.State != Restarting && ti.State != NoStatus {
-		ti.record()
-		ti.ID = ti.db.newID()
+	if ti.State == Running {
+		ti.enter(Restarting)
+		return ti
 	}
 	ti.MaxTries = ti.TryNumber + ti.Retries
 	ti.TriggerID = 0
@@ -222,9 +216,11 @@ func (ti *TaskInstance) mark(state string) {
 	ti.TriggerID = 0
 }
 
-// record keeps the attempt in the history, once, and as failed if it had not ended.
+// record keeps the attempt in the history, once, and as failed if it had not
+// ended: Airflow 3 then ends the instance itself, too. As read in its source,
+// this is done even with attempt 0 of an instance that never ran.
 func (ti *TaskInstance) record() {
-	if n := len(ti.History); n > 0 && ti.History[n-1].TryNumber == ti.TryNumber {
+	if slices.ContainsFunc(ti.History, func(h TaskInstance) bool { return h.TryNumber == ti.TryNumber }) {
 		return
 	}
 	attempt := *ti
@@ -239,6 +235,9 @@ func (ti *TaskInstance) record() {
 		attempt.EndDate = ti.db.Now()
 		if !attempt.StartDate.IsZero() {
 			attempt.Duration = new(attempt.EndDate.Sub(attempt.StartDate).Seconds())
+		}
+		if ti.db.release.major == 3 {
+			ti.EndDate, ti.Duration = attempt.EndDate, attempt.Duration
 		}
 	}
 	ti.History = append(ti.History, attempt)

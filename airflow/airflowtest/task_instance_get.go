@@ -91,3 +91,17 @@ func (d v2) parseIndex(c *call) (int, *answer) {
 	}
 	return index, nil
 }
+
+// parseIndexOrQuery is parseIndex where the index may also be a parameter.
+func (d v2) parseIndexOrQuery(c *call) (int, *answer) {
+	text := c.query().Get("map_index")
+	if _, named := c.path["index"]; named || text == "" {
+		return d.parseIndex(c)
+	}
+	index, err := strconv.Atoi(text)
+	if err != nil {
+		return 0, d.unprocessable(invalid{kind: "int_parsing", where: "query", field: "map_index", index: -1, input: text,
+			message: "Input should be a valid integer, unable to parse string as an integer"})
+	}
+	return index, nil
+}

@@ -36,6 +36,7 @@ func TestFiltersOfAirflow3(t *testing.T) {
 		{"", `{"dag_ids": ["e", "nope"]}`, "early late"},
 		{"", `{"dag_ids": [], "task_ids": ["early"], "order_by": "id"}`, "early"},
 		{"", `{"dag_run_ids": ["old"], "dag_ids": ["d", "e"]}`, "early late"},
+		{"", `{"dag_run_ids": ["old", "new"], "dag_ids": ["e"], "state": ["success"], "end_date_gte": "2026-11-23T09:30:00Z"}`, "late"},
 	} {
 		if test.query != "" {
 			query := strings.ReplaceAll(test.query, "1795512600", fmt.Sprint(zooDate.Add(90*time.Minute).Unix()))

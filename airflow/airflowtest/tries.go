@@ -53,7 +53,7 @@ func v1Attempt(ti *TaskInstance) object {
 
 // listTries is GET …/taskInstances/{task}/tries of v2, and …/{index}/tries.
 func (d v2) listTries(c *call) answer {
-	index, problem := d.parseIndex(c)
+	index, problem := d.parseIndexOrQuery(c)
 	if problem != nil {
 		return *problem
 	}
@@ -75,8 +75,7 @@ func (d v2) listTries(c *call) answer {
 
 // attempt is one attempt of v2, with keys in the order of its model.
 func (d v2) attempt(ti *TaskInstance) object {
-	o := d.taskInstance(ti).without("id", "logical_date", "run_after", "note", "rendered_map_index", "rendered_fields", "trigger", "triggerer_job")
-	return o
+	return d.taskInstance(ti).without("id", "logical_date", "run_after", "note", "rendered_map_index", "rendered_fields", "trigger", "triggerer_job")
 }
 
 // notFound is how v2 says so of the instance that the path names.

@@ -49,6 +49,8 @@ func TestTries(t *testing.T) {
 		{"poked twice", all, func(x *ti) { x.Reschedule().Start().Reschedule() }, "1 up_for_reschedule"},
 		{"waits for a retry", all[:2], func(x *ti) { x.Fail() }, "1 failed, 1 up_for_retry"},
 		{"waits for a retry", all[2:], func(x *ti) { x.Fail() }, "1 failed"},
+		{"cleared before it ran", all, func(x *ti) { x.Clear().Start() }, "0 failed, 1 running"},
+		{"cleared while it is queued", all, func(x *ti) { x.Enqueue().Clear().Start() }, "1 failed, 2 running"},
 		{"finished and cleared", all, func(x *ti) { x.Succeed().Clear() }, "1 success, 1 null"},
 		{"finished, cleared, queued", all, func(x *ti) { x.Succeed().Clear().Enqueue() }, "1 success, 2 queued"},
 		{"cleared twice", all, func(x *ti) { x.Succeed().Clear().Clear() }, "1 success, 1 null"},
@@ -97,6 +99,21 @@ func TestPathsOfTries(t *testing.T) {
 		}
 		if got := v2.tries("/dags/d/dagRuns/" + path); got != want[1] {
 			t.Errorf("v2 %s: %q, want %q", path, got, want[1])
+		}
+	}
+}
+
+// Airflow 3 takes the index as a parameter, too.
+func TestIndexParameter(t *testing.T) {
+	c := start(t, airflowtest.Options{Version: "3.3.2"}, func(db *airflowtest.Database) {
+		db.Add(airflowtest.MappedTask("d", "r", "mapped", 1), 0).Schedule()
+	})
+	const path = "/api/v2/dags/d/dagRuns/r/taskInstances/mapped"
+	for query, want := range map[string]int{"map_index=1": 200, "map_index=2": 404, "map_index=x": 422, "": 404} {
+		for _, suffix := range []string{"/tries?", "/dependencies?"} {
+			if got := c.get(path + suffix + query); got.status != want {
+				t.Errorf("%s%s: %d %s", suffix, query, got.status, got.body)
+			}
 		}
 	}
 }
