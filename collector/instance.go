@@ -136,11 +136,7 @@ func (b *books) row(t *airflow.TaskInstance) {
 	case hasStarted(t.State):
 		b.started(i, t)
 	}
-	if t.State.Finished() && !attempted(t) {
-		i.owe(t.TryNumber + 1) // its number is that of an attempt before
-	} else {
-		i.owe(t.TryNumber)
-	}
+	i.owe(t.TryNumber)
 	if i.owed > 0 && !i.queued {
 		i.queued = true
 		b.owing = append(b.owing, t.Ref())
