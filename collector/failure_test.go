@@ -119,7 +119,7 @@ func TestGoldenFailures(t *testing.T) {
 				s.Inject(airflowtest.On("POST", listing), airflowtest.Status(429, http.Header{"Retry-After": {"60"}}, ""))
 			},
 			log:   []string{"collector=task_instances", "class=rate_limited", "asks to slow down"},
-			lines: 2, // the next collection finds that nothing at all may be asked
+			lines: 3, // the next collections find that nothing at all may be asked, of runs every 30 s
 		},
 		"too_large": {
 			change: func(o *Options) { as("viewer", "right")(o); o.Airflow.MaxResponseBytes = 1 << 20 },
@@ -267,6 +267,11 @@ func TestGaugesFollowTheInstances(t *testing.T) {
 func TestExpositionIsLintedAndDeclared(t *testing.T) {
 	inWorld(t, airflowtest.Options{Version: "3.3.2"}, nil, func(w *world) {
 		populate(w.airflow, "3.3.2")
+		w.scrape(0)
+		key := airflowtest.Task("etl", "tuesday", "extract")
+		w.airflow.Update(func(db *airflowtest.Database) { db.TaskInstance(key).Start() })
+		time.Sleep(15 * time.Second)
+		w.airflow.Update(func(db *airflowtest.Database) { db.TaskInstance(key).Fail() })
 		w.scrape(0)
 		registry := prometheus.NewPedanticRegistry()
 		registry.MustRegister(w.collector.Snapshot(t.Context()).render())

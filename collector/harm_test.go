@@ -66,14 +66,21 @@ func TestRequestsAtSteadyState(t *testing.T) {
 				time.Sleep(15 * time.Second)
 				w.airflow.ResetRequests()
 				w.scrapeFor(time.Hour)
-				for path, want := range map[string]int{"/version": 240, "/health": 240, "/taskInstances": 240, "/taskInstances/list": 240, "/pools": 60, "/auth/token": 0} {
+				for path, want := range map[string]int{"/version": 240, "/health": 240, "/taskInstances": 240, "/dagRuns/list": 240, "/pools": 60, "/auth/token": 0} {
 					if n := w.asked(path); n != want {
 						t.Errorf("%s was asked %d times in 240 scrapes, want %d", path, n, want)
 					}
 				}
+				if n := w.listings(); n != 240 {
+					t.Errorf("%d listings in 240 scrapes", n)
+				}
+				// 5 active runs, each once in 5 minutes; some share a question.
+				if n := w.asked("/taskInstances/list") - 240; n > 5*12 {
+					t.Errorf("%d questions about finished instances in an hour, want at most 60", n)
+				}
 				rows := 0
 				for _, r := range w.airflow.Requests() {
-					if r.Path != "" && r.Rows > 0 && r.Method == "POST" {
+					if isListing(r) {
 						rows += r.Rows
 					}
 				}
@@ -94,7 +101,7 @@ func TestTooManyRowsAreCountedBeforeTheyAreFetchedAgain(t *testing.T) {
 	inWorld(t, airflowtest.Options{Version: "3.3.2"}, func(o *Options) { o.Config.MaxRows = 5 }, func(w *world) {
 		populate(w.airflow, "3.3.2")
 		w.scrapeFor(time.Hour)
-		if n := w.asked("/list"); n != 1 {
+		if n := w.listings(); n != 1 {
 			t.Errorf("%d listings, want only the first", n)
 		}
 		w.airflow.Update(func(db *airflowtest.Database) {

@@ -40,7 +40,7 @@ func TestTwoPrometheusCostNoMoreThanOne(t *testing.T) {
 			w.scrape(10 * time.Second)
 			time.Sleep(8 * time.Second)
 		}
-		if n := w.asked("/list"); n != 4 {
+		if n := w.listings(); n != 4 {
 			t.Errorf("%d listings, want 4", n)
 		}
 		if n := w.asked("/pools"); n != 1 {
@@ -96,7 +96,7 @@ func TestAnImpatientScraperFailsNoOther(t *testing.T) {
 		w.lacks(impatient, "airflow_task_instances{")
 		patient := w.scrape(10 * time.Second)
 		w.has(patient, `airflow_exporter_collector_success{collector="task_instances"} 1`)
-		if n := w.asked("/list"); n != 1 {
+		if n := w.listings(); n != 1 {
 			t.Errorf("%d listings, want 1", n)
 		}
 	})
@@ -130,7 +130,7 @@ func TestLastSuccessIsShownForALimitedTime(t *testing.T) {
 
 		time.Sleep(time.Second)
 		gone := w.scrape(0)
-		w.lacks(gone, "airflow_unfinished_task_instances", "airflow_task_instances", "airflow_info", "airflow_queue", "airflow_component", "airflow_pool_used")
+		w.lacks(gone, "airflow_unfinished_task_instances", "airflow_task_instances{", "airflow_task_instances_oldest", "airflow_info", "airflow_queue", "airflow_component", "airflow_pool_used")
 		w.has(gone, `airflow_pool_size_slots{pool="empty"} 0`) // its own minute is not over yet
 
 		time.Sleep(time.Minute)

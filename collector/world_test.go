@@ -175,6 +175,22 @@ func (w *world) asked(suffix string) int {
 	return n
 }
 
+// listings counts the batch lists of unfinished task instances.
+func (w *world) listings() int {
+	n := 0
+	for _, r := range w.airflow.Requests() {
+		if isListing(r) {
+			n++
+		}
+	}
+	return n
+}
+
+// isListing tells a batch list of unfinished task instances from one of finished ones.
+func isListing(r airflowtest.Request) bool {
+	return r.Method == "POST" && strings.HasSuffix(r.Path, "/taskInstances/list") && strings.Contains(r.Body, `"running"`)
+}
+
 // populate fills Airflow with unfinished task instances in every state, over
 // some minutes, and with finished ones that no gauge may count.
 func populate(server *airflowtest.Server, version string) {
