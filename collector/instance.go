@@ -137,7 +137,7 @@ func (b *books) row(t *airflow.TaskInstance) {
 		b.started(i, t)
 	}
 	i.owe(t.TryNumber)
-	if i.owed > 0 && !i.queued {
+	if i.owed > 0 && !i.queued && !i.unknown {
 		i.queued = true
 		b.owing = append(b.owing, t.Ref())
 	}

@@ -206,7 +206,7 @@ func (w *walk) move(db *airflowtest.Database, ti *airflowtest.TaskInstance, runE
 			ti.FailUpstream()
 		case dice < 20:
 			ti.Skip()
-		case dice < 25 && ti.TaskID == "maybe":
+		case dice < 25 && ti.TaskID == "maybe" && ti.EndDate.IsZero():
 			ti.SkipEmpty()
 		default:
 			ti.Schedule()
@@ -389,7 +389,7 @@ func (w *walk) finish() {
 func TestEachAttemptIsCountedOnce(t *testing.T) {
 	const steps = 10_000
 	for _, version := range []string{"3.3.2", "2.11.2"} {
-		for seed := range uint64(3) {
+		for seed := range uint64(2) {
 			t.Run(fmt.Sprintf("%s/%d", version, seed), func(t *testing.T) {
 				t.Parallel()
 				inWorld(t, airflowtest.Options{Version: version}, generous, func(world *world) {

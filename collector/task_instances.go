@@ -3,6 +3,7 @@ package collector
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
@@ -13,8 +14,8 @@ import (
 type taskInstancesValue struct {
 	at   time.Time              // when they were listed, on Airflow's clock
 	rows []airflow.TaskInstance // all of them, for the parts that follow
-	// missing holds the states that could not be listed, and why.
-	missing map[airflow.State]error
+	// missing counts what could not be listed, by state; the other fields lack these states.
+	missing map[airflow.State]int
 
 	states     map[airflow.State]int // dense, StateNone included
 	tasks      map[taskState]int
@@ -54,6 +55,7 @@ type taskInstancesPart struct {
 	version   airflow.Version // for which states was asked
 	states    []airflow.State
 	lastTotal int
+	apart     bool                  // Airflow fails to list some state
 	firstSeen map[attempt]time.Time // of the attempts of the newest listing
 	queues    map[string]struct{}   // every queue seen since the start
 }
@@ -104,11 +106,66 @@ func (p *taskInstancesPart) listOrCount(ctx context.Context, client *airflow.Cli
 			return v, err
 		}
 	}
-	v, err := p.list(ctx, client)
+	v, err := p.listAll(ctx, client)
 	if _, cut := errors.AsType[*airflow.IncompleteError](err); cut || errors.Is(err, errTooManyRows) {
 		return p.count(ctx, client)
 	}
 	return v, err
+}
+
+// listAll lists all states at once, or each apart when Airflow fails to: one
+// bad row in its database spoils every listing that holds it.
+func (p *taskInstancesPart) listAll(ctx context.Context, client *airflow.Client) (*taskInstancesValue, error) {
+	at := airflowNow(client)
+	if !p.apart {
+		rows, err := p.list(ctx, client, p.states)
+		if err == nil {
+			return p.sum(rows, nil, at), nil
+		}
+		if !isServerError(err) {
+			return nil, err
+		}
+	}
+	return p.listApart(ctx, client, at)
+}
+
+// listApart lists one state after the other. One that cannot be listed is only
+// counted; it is an error if none can.
+func (p *taskInstancesPart) listApart(ctx context.Context, client *airflow.Client, at time.Time) (*taskInstancesValue, error) {
+	var rows []airflow.TaskInstance
+	missing := map[airflow.State]int{}
+	seen := map[airflow.TaskInstanceRef]struct{}{}
+	for _, state := range p.states {
+		some, err := p.list(ctx, client, []airflow.State{state})
+		if isServerError(err) && len(missing) < len(p.states)-1 {
+			missing[state] = 0
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range some {
+			if _, again := seen[t.Ref()]; !again { // it moved from one state to the next in between
+				seen[t.Ref()] = struct{}{}
+				rows = append(rows, t)
+			}
+		}
+	}
+	for state := range missing {
+		n, err := client.CountTaskInstances(ctx, state)
+		if err != nil {
+			return nil, err
+		}
+		missing[state] = n
+	}
+	p.apart = len(missing) > 0
+	return p.sum(rows, missing, at), nil
+}
+
+// isServerError reports whether Airflow failed to answer as a bad row makes it.
+func isServerError(err error) bool {
+	e, ok := errors.AsType[*airflow.Error](err)
+	return ok && e.Status == http.StatusInternalServerError
 }
 
 // learnStates asks for the states to filter by whenever Airflow's version changed.
@@ -123,12 +180,12 @@ func (p *taskInstancesPart) learnStates(ctx context.Context, client *airflow.Cli
 
 // list asks for one answer with room for all, and once more if there was too
 // little. A server that sends less than it has room for is walked page by page.
-func (p *taskInstancesPart) list(ctx context.Context, client *airflow.Client) (*taskInstancesValue, error) {
-	q := airflow.TaskInstanceQuery{States: p.states, ByGet: client.ListsByGet(), Room: roomFor(p.lastTotal, p.maxRows)}
-	v, err := p.listOnce(ctx, client, q)
+func (p *taskInstancesPart) list(ctx context.Context, client *airflow.Client, states []airflow.State) ([]airflow.TaskInstance, error) {
+	q := airflow.TaskInstanceQuery{States: states, ByGet: client.ListsByGet(), Room: roomFor(p.lastTotal, p.maxRows)}
+	rows, err := p.listOnce(ctx, client, q)
 	incomplete, ok := errors.AsType[*airflow.IncompleteError](err)
 	if !ok || incomplete.Total > p.maxRows {
-		return v, err
+		return rows, err
 	}
 	q.Room = roomFor(incomplete.Total, p.maxRows)
 	q.ByGet = q.ByGet || incomplete.Clamped
@@ -143,38 +200,50 @@ func roomFor(total, maxRows int) int {
 // errTooManyRows ends a listing of a server that sends more than it was given room for.
 var errTooManyRows = errors.New("more rows than collector.max_rows")
 
-func (p *taskInstancesPart) listOnce(ctx context.Context, client *airflow.Client, q airflow.TaskInstanceQuery) (*taskInstancesValue, error) {
-	now := airflowNow(client)
-	v := newTaskInstancesValue(p.states)
-	seen := map[attempt]time.Time{}
-	rows := 0
+func (p *taskInstancesPart) listOnce(ctx context.Context, client *airflow.Client, q airflow.TaskInstanceQuery) ([]airflow.TaskInstance, error) {
+	var rows []airflow.TaskInstance
 	for t, err := range client.TaskInstances(ctx, q) {
 		if err != nil {
 			return nil, err
 		}
-		if rows++; rows > p.maxRows {
+		if len(rows) == p.maxRows {
 			return nil, errTooManyRows
 		}
+		rows = append(rows, t)
+	}
+	return rows, nil
+}
+
+// sum sums up all rows of a listing, from which the missing states are absent.
+func (p *taskInstancesPart) sum(rows []airflow.TaskInstance, missing map[airflow.State]int, at time.Time) *taskInstancesValue {
+	v := newTaskInstancesValue(p.states)
+	v.at, v.rows, v.missing = at, rows, missing
+	seen := make(map[attempt]time.Time, len(rows))
+	for i := range rows {
+		t := &rows[i]
 		a := attempt{t.DagID, t.RunID, t.TaskID, t.MapIndex, t.TryNumber}
 		first, ok := p.firstSeen[a]
 		if !ok {
-			first = now
+			first = at
 		}
 		seen[a] = first
-		v.rows = append(v.rows, t)
-		v.add(&t, first)
+		v.add(t, first)
 	}
-	v.at = now
-	p.firstSeen = seen
-	p.lastTotal = rows
+	p.firstSeen, p.lastTotal = seen, len(rows)
+	for state, n := range missing {
+		v.states[state] = n
+	}
 	for q := range v.queues {
 		p.queues[q.queue] = struct{}{}
 	}
 	for q := range p.queues {
-		v.queues[queueState{q, airflow.StateQueued}] += 0
-		v.queues[queueState{q, airflow.StateRunning}] += 0
+		for _, state := range []airflow.State{airflow.StateQueued, airflow.StateRunning} {
+			if _, unknown := missing[state]; !unknown {
+				v.queues[queueState{q, state}] += 0
+			}
+		}
 	}
-	return v, nil
+	return v
 }
 
 // count is what remains when there are too many to list: how many there are in each state.
