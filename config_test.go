@@ -83,6 +83,12 @@ func TestConfigErrorsNameKeyOrLine(t *testing.T) {
 		"duration without unit":   {"airflow: {url: 'http://localhost:8080'}\ncollector: {refresh: 10}\n", "line 2: cannot unmarshal this int into time.Duration"},
 		"max age":                 {"airflow: {url: 'http://localhost:8080'}\ncollector: {max_age: -1s}\n", "collector.max_age: -1s"},
 		"collection timeout":      {"airflow: {url: 'http://localhost:8080'}\ncollector: {collection_timeout: 1ms}\n", "collector.collection_timeout: 1ms"},
+		"sweep":                   {"airflow: {url: 'http://localhost:8080'}\ncollector: {sweep: 1s}\n", "collector.sweep: 1s"},
+		"fanout":                  {"airflow: {url: 'http://localhost:8080'}\ncollector: {fanout: 0}\n", "collector.fanout: 0"},
+		"seed hold":               {"airflow: {url: 'http://localhost:8080'}\ncollector: {seed_hold: -1s}\n", "collector.seed_hold: -1s"},
+		"histograms":              {"airflow: {url: 'http://localhost:8080'}\ncollector: {histograms: none}\n", `collector.histograms: "none"`},
+		"duration buckets":        {"airflow: {url: 'http://localhost:8080'}\ncollector: {duration_buckets: [1s, 1s]}\n", "collector.duration_buckets"},
+		"wait buckets":            {"airflow: {url: 'http://localhost:8080'}\ncollector: {wait_buckets: []}\n", "collector.wait_buckets"},
 		"rows":                    {"airflow: {url: 'http://localhost:8080'}\ncollector: {max_rows: 0}\n", "collector.max_rows: 0"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -174,6 +174,7 @@ type exporter struct {
 	getenv    func(string) string
 	logger    log.Logger
 	telemetry *collector.Telemetry
+	ledger    *collector.Ledger
 	registry  *prometheus.Registry // what is not a collector's: build, process, telemetry
 
 	hurry     context.Context // ends when scrapes must not wait for Airflow any more
@@ -191,13 +192,14 @@ type generation struct {
 }
 
 func newExporter(f flags, getenv func(string) string, logger log.Logger) *exporter {
-	e := &exporter{flags: f, getenv: getenv, logger: logger, telemetry: collector.NewTelemetry(), registry: prometheus.NewRegistry()}
+	e := &exporter{flags: f, getenv: getenv, logger: logger, telemetry: collector.NewTelemetry(), ledger: collector.NewLedger(), registry: prometheus.NewRegistry()}
 	e.hurry, e.hurryUp = context.WithCancel(context.Background())
 	e.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		versioncollector.NewCollector(name),
 		e.telemetry,
+		e.ledger,
 	)
 	return e
 }
@@ -230,7 +232,7 @@ func (e *exporter) build() (*collector.Collector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return collector.New(collector.Options{Config: cfg.Collector, Airflow: cfg.Airflow, Telemetry: e.telemetry, Logger: e.logger})
+	return collector.New(collector.Options{Config: cfg.Collector, Airflow: cfg.Airflow, Telemetry: e.telemetry, Ledger: e.ledger, Logger: e.logger})
 }
 
 // reload is load with a word in the log.

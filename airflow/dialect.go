@@ -1,5 +1,7 @@
 package airflow
 
+import "time"
+
 // dialect is what differs between the two APIs.
 type dialect interface {
 	// api is the last segment of the API's root: "v1", "v2".
@@ -8,8 +10,10 @@ type dialect interface {
 	healthPath() string
 	// authorizer returns how c logs in, nil for not at all.
 	authorizer(c *Client) authorizer
-	// listBody is the body of the batch list of task instances.
-	listBody(q TaskInstanceQuery, limit int) ([]byte, error)
+	// batchFilter is the body of the batch list of task instances.
+	batchFilter(q TaskInstanceQuery) batchFilter
+	// batches turns questions about runs into as few and as cheap requests as this API allows.
+	batches(questions []RunQuestion, now time.Time) []runScope
 	// pagesByGet reports whether the pages of the GET list have an order.
 	pagesByGet() bool
 	// unfinishedStates are the states of unfinished task instances that the

@@ -3,6 +3,7 @@ package airflow_test
 import (
 	"encoding/json"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -152,6 +153,13 @@ func compare(t *testing.T, got airflow.TaskInstance, row map[string]any) {
 		State: state, TryNumber: number("try_number"), MaxTries: number("max_tries"),
 		QueuedWhen: at("queued_when"), ScheduledWhen: at("scheduled_when"), StartDate: at("start_date"), EndDate: at("end_date"),
 		Pool: text("pool"), PoolSlots: number("pool_slots"), Queue: text("queue"),
+	}
+	if row["duration"] != nil {
+		seconds, ok := row["duration"].(float64)
+		if !ok {
+			t.Errorf("%s: the recorded duration is %v", got.TaskID, row["duration"])
+		}
+		want.Duration, want.HasDuration = time.Duration(math.Round(seconds*1e6))*time.Microsecond, true
 	}
 	for _, p := range []struct{ got, want *time.Time }{
 		{&got.QueuedWhen, &want.QueuedWhen}, {&got.ScheduledWhen, &want.ScheduledWhen}, {&got.StartDate, &want.StartDate}, {&got.EndDate, &want.EndDate},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -34,21 +35,24 @@ type TaskInstance struct {
 	// those of the last poke.
 	StartDate time.Time
 	EndDate   time.Time
+	// Duration is how long the attempt ran; it is that of the last ended
+	// attempt, so it belongs to this one only in a finished state and in
+	// up_for_retry. HasDuration is false for null and for numbers that are not finite.
+	Duration    time.Duration
+	HasDuration bool
 
 	Pool      string
 	PoolSlots int
 	Queue     string // empty: Airflow sent null
 }
 
-// key identifies a task instance. Airflow 3's id does not: it changes with each retry.
-func (t *TaskInstance) key() taskInstanceKey {
-	return taskInstanceKey{t.DagID, t.RunID, t.TaskID, t.MapIndex}
+// Ref names the task instance. Airflow 3's id does not: it changes with each retry.
+func (t *TaskInstance) Ref() TaskInstanceRef {
+	return TaskInstanceRef{t.DagID, t.RunID, t.TaskID, t.MapIndex}
 }
 
-type taskInstanceKey struct {
-	dagID, runID, taskID string
-	mapIndex             int
-}
+// Run names the DAG run of the task instance.
+func (t *TaskInstance) Run() RunRef { return RunRef{t.DagID, t.RunID} }
 
 // TaskInstanceQuery selects task instances of all DAGs and runs that the account may read.
 type TaskInstanceQuery struct {
@@ -56,6 +60,9 @@ type TaskInstanceQuery struct {
 	// Room is how many rows one answer may hold. A listing by batch is one
 	// answer, so that it is a consistent picture; make it larger than what is expected.
 	Room int
+	// What finished is asked by run; none of these for what is unfinished.
+	scope runScope
+
 	// ByGet pages through the GET list instead of asking for one batch. Airflow 2
 	// is asked for one batch all the same: its pages have no order.
 	ByGet bool
@@ -105,7 +112,7 @@ func (c *Client) listTaskInstances(ctx context.Context, q TaskInstanceQuery, yie
 	if err != nil {
 		return err
 	}
-	w := &walk{client: c, server: s, query: q, yield: yield, seen: map[taskInstanceKey]struct{}{}}
+	w := &walk{client: c, server: s, query: q, yield: yield, seen: map[TaskInstanceRef]struct{}{}}
 	if q.ByGet && s.dialect.pagesByGet() {
 		return w.pages(ctx)
 	}
@@ -118,7 +125,7 @@ type walk struct {
 	server *server
 	query  TaskInstanceQuery
 	yield  func(TaskInstance) bool
-	seen   map[taskInstanceKey]struct{} // what was yielded
+	seen   map[TaskInstanceRef]struct{} // what was yielded
 	page   page
 }
 
@@ -126,17 +133,16 @@ type walk struct {
 type page struct {
 	envelope
 	rows        int
-	first, last taskInstanceKey
+	first, last TaskInstanceRef
 }
 
 // batch asks for everything at once. Airflow up to 2.10.2 ignores the room, and sends everything, too.
 func (w *walk) batch(ctx context.Context) error {
-	body, err := w.server.dialect.listBody(w.query, w.query.Room)
-	if err != nil {
-		return &Error{Op: opList, Class: ClassInternal, Detail: oneLine(err.Error()), Err: err}
-	}
 	k := w.client.call(w.server, opList, http.MethodPost, taskInstancesPath+"/list")
-	k.body = body
+	var err error
+	if k.body, err = json.Marshal(w.server.dialect.batchFilter(w.query)); err != nil {
+		return k.errorf(ClassInternal, err, "%v", err)
+	}
 	if err := w.fetch(ctx, k); err != nil {
 		return err
 	}
@@ -244,7 +250,7 @@ func (w *walk) row(dec *jsontext.Decoder) error {
 	if err != nil {
 		return fmt.Errorf("row %d: %w", w.page.rows, err)
 	}
-	key := t.key()
+	key := t.Ref()
 	if w.page.rows == 0 {
 		w.page.first = key
 	}
@@ -273,10 +279,14 @@ type taskInstanceJSON struct {
 	ScheduledWhen *time.Time `json:"scheduled_when"`
 	StartDate     *time.Time `json:"start_date"`
 	EndDate       *time.Time `json:"end_date"`
+	Duration      *float64   `json:"duration"`
 	Pool          *string    `json:"pool"`
 	PoolSlots     *int       `json:"pool_slots"`
 	Queue         *string    `json:"queue"`
 }
+
+// maxDuration bounds durations in seconds: a century fits into a time.Duration.
+const maxDuration = 100 * 365 * 24 * 3600
 
 // decodeTaskInstance reads one row and refuses it when a field is missing that both APIs always send.
 func decodeTaskInstance(dec *jsontext.Decoder) (TaskInstance, error) {
@@ -311,6 +321,9 @@ func decodeTaskInstance(dec *jsontext.Decoder) (TaskInstance, error) {
 	}
 	if j.State != nil {
 		t.State = State(*j.State)
+	}
+	if j.Duration != nil && math.Abs(*j.Duration) < maxDuration {
+		t.Duration, t.HasDuration = time.Duration(math.Round(*j.Duration*float64(time.Second))), true
 	}
 	return t, nil
 }

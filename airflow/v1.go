@@ -1,7 +1,5 @@
 package airflow
 
-import "github.com/go-json-experiment/json"
-
 // v1 is the API of Airflow 2.
 type v1 struct{}
 
@@ -15,13 +13,8 @@ func (v1) authorizer(c *Client) authorizer {
 	return basicAuth{c.login}
 }
 
-// listBody of v1 has no order: the field is refused.
-func (v1) listBody(q TaskInstanceQuery, limit int) ([]byte, error) {
-	return json.Marshal(struct {
-		States []State `json:"state"`
-		Limit  int     `json:"page_limit"`
-	}{q.States, limit})
-}
+// batchFilter of v1 has no order: the field is refused.
+func (v1) batchFilter(q TaskInstanceQuery) batchFilter { return newBatchFilter(q) }
 
 func (v1) pagesByGet() bool { return false }
 

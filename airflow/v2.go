@@ -1,7 +1,5 @@
 package airflow
 
-import "github.com/go-json-experiment/json"
-
 // v2 is the API of Airflow 3.
 type v2 struct{}
 
@@ -15,12 +13,10 @@ func (v2) authorizer(c *Client) authorizer {
 	return c.login
 }
 
-func (v2) listBody(q TaskInstanceQuery, limit int) ([]byte, error) {
-	return json.Marshal(struct {
-		States []State `json:"state"`
-		Limit  int     `json:"page_limit"`
-		Order  string  `json:"order_by"`
-	}{q.States, limit, "id"})
+func (v2) batchFilter(q TaskInstanceQuery) batchFilter {
+	f := newBatchFilter(q)
+	f.Order = "id"
+	return f
 }
 
 func (v2) pagesByGet() bool { return true }

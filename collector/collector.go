@@ -19,14 +19,19 @@ type Options struct {
 	Config    Config
 	Airflow   airflow.Config
 	Telemetry *Telemetry // shared by the collectors before and after a reload
+	Ledger    *Ledger    // likewise
 	Logger    log.Logger
 }
+
+// stageCount is in how many steps a collection asks its parts.
+const stageCount = 2
 
 // Collector asks one Airflow, one collection at a time. It is safe for concurrent use.
 type Collector struct {
 	cfg       Config
 	client    *airflow.Client
 	telemetry *Telemetry
+	ledger    *Ledger
 	report    reporter
 
 	ctx    context.Context // ends with Close
@@ -57,7 +62,7 @@ func New(o Options) (*Collector, error) {
 	if err := o.Config.Validate(); err != nil {
 		return nil, err
 	}
-	c := &Collector{cfg: o.Config, telemetry: o.Telemetry, report: reporter{logger: o.Logger}}
+	c := &Collector{cfg: o.Config, telemetry: o.Telemetry, ledger: o.Ledger, report: reporter{logger: o.Logger}}
 	o.Airflow.Observe = c.observe
 	client, err := airflow.New(o.Airflow)
 	if err != nil {
@@ -65,13 +70,20 @@ func New(o Options) (*Collector, error) {
 	}
 	c.client = client
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	for _, p := range []part{
+	c.ledger.configure(&o.Config)
+	books := c.ledger.open(o.Airflow.URL)
+	for stage, parts := range [stageCount][]part{{
 		healthPart{},
 		newTaskInstancesPart(o.Config.MaxRows, o.Airflow.List == airflow.ListGet),
+		newDagRunsPart(o.Config.MaxRows, books),
 		poolsPart{},
-	} {
-		c.parts = append(c.parts, &partState{part: p})
-		c.telemetry.seed(p.name())
+	}, {
+		newAttemptsPart(&o.Config, o.Airflow.Concurrency, books),
+	}} {
+		for _, p := range parts {
+			c.parts = append(c.parts, &partState{part: p, stage: stage})
+			c.telemetry.seed(p.name())
+		}
 	}
 	return c, nil
 }
@@ -146,8 +158,18 @@ func (c *Collector) collect(f *flight) {
 	}
 }
 
-// plan is which parts a collection asks first, which after those, and which are due, but not asked.
-type plan struct{ first, rest, omitted []*partState }
+// plan is which parts a collection asks first, which after those, stage by
+// stage, and which are due, but not asked.
+type plan struct {
+	first   []*partState
+	rest    [stageCount][]*partState
+	omitted []*partState
+}
+
+// all are the parts that are due.
+func (p *plan) all() []*partState {
+	return slices.Concat(p.first, slices.Concat(p.rest[:]...), p.omitted)
+}
 
 // plan marks the parts that are due and sorts them by the scope of f.
 func (c *Collector) plan(f *flight) plan {
@@ -162,7 +184,7 @@ func (c *Collector) plan(f *flight) plan {
 		}
 		s.running = true
 		switch {
-		case f.scope == askEverything, s.part.open():
+		case s.part.open(), f.scope == askEverything && s.stage == 0:
 			p.first = append(p.first, s)
 		case f.scope == askHealthOnly:
 			p.omitted = append(p.omitted, s)
@@ -170,7 +192,7 @@ func (c *Collector) plan(f *flight) plan {
 			triesLogin = true
 			p.first = append(p.first, s)
 		default:
-			p.rest = append(p.rest, s)
+			p.rest[s.stage] = append(p.rest[s.stage], s)
 		}
 	}
 	return p
@@ -180,17 +202,20 @@ func (c *Collector) plan(f *flight) plan {
 // ask, so that one error stands for all parts.
 func (c *Collector) ask(ctx context.Context, f *flight, p plan) outcome {
 	if err := c.client.Detect(ctx); err != nil {
-		c.end(slices.Concat(p.first, p.rest, p.omitted), err)
+		c.end(p.all(), err)
 		return c.outcome(f, []error{err})
 	}
 	c.refresh(ctx, p.first)
 	c.skip(p.omitted, c.refused())
-	asked := slices.Concat(p.first, p.rest)
-	if err := c.obstacle(f, p.first); err != nil {
-		c.skip(p.rest, err)
-		asked = p.first
-	} else {
-		c.refresh(ctx, p.rest)
+	asked := p.first
+	obstacle := c.obstacle(f, p.first)
+	for _, parts := range p.rest {
+		if obstacle != nil {
+			c.skip(parts, obstacle)
+			continue
+		}
+		c.refresh(ctx, parts)
+		asked = slices.Concat(asked, parts)
 	}
 	return c.outcome(f, c.failures(logins(asked)))
 }
@@ -201,7 +226,7 @@ func (c *Collector) obstacle(f *flight, first []*partState) error {
 	if f.scope == askLoginFirst {
 		failed = c.failures(logins(first))
 	}
-	if len(failed) == 0 || f.scope == askLoginFirst && c.wasLetIn(f) {
+	if len(failed) == 0 || f.scope == askEverything || f.scope == askLoginFirst && c.wasLetIn(f) {
 		return nil
 	}
 	return failed[0]
@@ -260,6 +285,7 @@ func (c *Collector) results() []partState {
 
 // refresh fetches the given parts side by side. The limit on requests is the client's.
 func (c *Collector) refresh(ctx context.Context, parts []*partState) {
+	known := c.facts()
 	var g errgroup.Group
 	for _, s := range parts {
 		g.Go(func() error {
@@ -267,7 +293,7 @@ func (c *Collector) refresh(ctx context.Context, parts []*partState) {
 			c.mu.Lock()
 			s.attemptedAt = started
 			c.mu.Unlock()
-			v, series, err := fetchSafely(ctx, s.part, c.client)
+			v, series, err := fetchSafely(ctx, s.part, c.client, known)
 			if err == nil {
 				c.mu.Lock()
 				s.value, s.series, s.fetchedAt = v, series, started
@@ -278,6 +304,17 @@ func (c *Collector) refresh(ctx context.Context, parts []*partState) {
 		})
 	}
 	_ = g.Wait() // the errors are kept with the parts
+}
+
+// facts copies what the parts know.
+func (c *Collector) facts() facts {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known := facts{}
+	for _, s := range c.parts {
+		known[s.part.name()] = fact{s.value, s.err}
+	}
+	return known
 }
 
 // end notes how the refresh of some parts ended. One that Close broke off is no news.

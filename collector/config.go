@@ -19,7 +19,29 @@ type Config struct {
 	// MaxRows is how many unfinished task instances are listed at most; above
 	// it they are only counted by state.
 	MaxRows int `yaml:"max_rows"`
+
+	// Sweep is how often each active run is asked what finished in it, even if
+	// nothing was seen to move.
+	Sweep time.Duration `yaml:"sweep"`
+	// Fanout is how many task instances are asked for one by one in a
+	// collection, for each purpose.
+	Fanout int `yaml:"fanout"`
+	// SeedHold is how long a new counter or histogram stays at 0 after its first
+	// scrape, so that increase() sees its first count: at least the longest scrape interval.
+	SeedHold time.Duration `yaml:"seed_hold"`
+	// Histograms is HistogramsClassic, HistogramsNative or HistogramsBoth.
+	Histograms string `yaml:"histograms"`
+	// DurationBuckets and WaitBuckets are the bounds of the classic histograms.
+	DurationBuckets []time.Duration `yaml:"duration_buckets"`
+	WaitBuckets     []time.Duration `yaml:"wait_buckets"`
 }
+
+// The kinds of histograms, for [Config.Histograms].
+const (
+	HistogramsClassic = "classic"
+	HistogramsNative  = "native"
+	HistogramsBoth    = "both"
+)
 
 // DefaultConfig has every default.
 func DefaultConfig() Config {
@@ -28,6 +50,17 @@ func DefaultConfig() Config {
 		MaxAge:            2 * time.Minute,
 		CollectionTimeout: time.Minute,
 		MaxRows:           20_000,
+		Sweep:             5 * time.Minute,
+		Fanout:            10,
+		SeedHold:          time.Minute,
+		Histograms:        HistogramsBoth,
+		DurationBuckets: []time.Duration{
+			time.Second, 10 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute,
+			time.Hour, 3 * time.Hour, 6 * time.Hour, 24 * time.Hour,
+		},
+		WaitBuckets: []time.Duration{
+			time.Second, 5 * time.Second, 15 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 6 * time.Hour,
+		},
 	}
 }
 
@@ -42,6 +75,30 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("collector.collection_timeout: %s, want at least 1s", c.CollectionTimeout)
 	case c.MaxRows < 1:
 		return fmt.Errorf("collector.max_rows: %d, want at least 1", c.MaxRows)
+	case c.Sweep < 30*time.Second:
+		return fmt.Errorf("collector.sweep: %s, want at least 30s", c.Sweep)
+	case c.Fanout < 1:
+		return fmt.Errorf("collector.fanout: %d, want at least 1", c.Fanout)
+	case c.SeedHold < 0:
+		return fmt.Errorf("collector.seed_hold: %s, want 0s or more", c.SeedHold)
+	case c.Histograms != HistogramsClassic && c.Histograms != HistogramsNative && c.Histograms != HistogramsBoth:
+		return fmt.Errorf("collector.histograms: %q is none of classic, native and both", c.Histograms)
+	case !rising(c.DurationBuckets):
+		return fmt.Errorf("collector.duration_buckets: want at least one bound, each larger than the one before")
+	case !rising(c.WaitBuckets):
+		return fmt.Errorf("collector.wait_buckets: want at least one bound, each larger than the one before")
 	}
 	return nil
+}
+
+// rising reports whether there are bounds and each is larger than the one before, the first than 0.
+func rising(bounds []time.Duration) bool {
+	last := time.Duration(0)
+	for _, b := range bounds {
+		if b <= last {
+			return false
+		}
+		last = b
+	}
+	return len(bounds) > 0
 }

@@ -1,7 +1,6 @@
 package collector
 
 import (
-	"cmp"
 	"context"
 	"net"
 	"net/http"
@@ -28,11 +27,10 @@ func TestGoldenFailures(t *testing.T) {
 		spoil   func(*airflowtest.Server)
 		timeout time.Duration
 		log     []string // what the first line of the log says
-		lines   int      // of the log, if not one
 	}{
 		"refused": {
 			spoil: (*airflowtest.Server).Stop,
-			log:   []string{"collector=health,task_instances,pools", "class=connect", "nothing answers at airflow.url"},
+			log:   []string{"collector=health,task_instances,dag_runs,pools,attempts", "class=connect", "nothing answers at airflow.url"},
 		},
 		"no_such_host": {
 			change: func(o *Options) {
@@ -40,38 +38,38 @@ func TestGoldenFailures(t *testing.T) {
 					return nil, &net.DNSError{Err: "no such host", Name: "airflow.test", IsNotFound: true}
 				}
 			},
-			log: []string{"collector=health,task_instances,pools", "class=dns", "does not resolve"},
+			log: []string{"collector=health,task_instances,dag_runs,pools,attempts", "class=dns", "does not resolve"},
 		},
 		"not_airflow": {
 			spoil: func(s *airflowtest.Server) {
 				s.Inject(nil, airflowtest.Status(404, http.Header{"Content-Type": {"text/html"}}, "<html>"))
 			},
-			log: []string{"collector=health,task_instances,pools", "class=client", "no Airflow API at this address"},
+			log: []string{"collector=health,task_instances,dag_runs,pools,attempts", "class=client", "no Airflow API at this address"},
 		},
 		"login_page": {
 			spoil: func(s *airflowtest.Server) { s.Inject(nil, airflowtest.LoginPage()) },
-			log:   []string{"collector=health,task_instances,pools", "class=decode", "a page of HTML", "login page"},
+			log:   []string{"collector=health,task_instances,dag_runs,pools,attempts", "class=decode", "a page of HTML", "login page"},
 		},
 		"redirect": {
 			spoil: func(s *airflowtest.Server) {
 				s.Inject(nil, airflowtest.Redirect("https://login.example.org/?state=secret", 302))
 			},
-			log: []string{"collector=health,task_instances,pools", "class=redirect", "https://login.example.org/", "never followed"},
+			log: []string{"collector=health,task_instances,dag_runs,pools,attempts", "class=redirect", "https://login.example.org/", "never followed"},
 		},
 		"wrong_password_v1": {
 			version: "2.11.2", change: as("viewer", "wrong"),
-			log: []string{"collector=task_instances,pools", "class=forbidden", "a wrong user or password"},
+			log: []string{"collector=task_instances,dag_runs,pools,attempts", "class=forbidden", "a wrong user or password"},
 		},
 		"wrong_password_2.10.5": {
 			version: "2.10.5", change: as("viewer", "wrong"),
-			log: []string{"collector=task_instances,pools", "class=auth", "check airflow.username and airflow.password"},
+			log: []string{"collector=task_instances,dag_runs,pools,attempts", "class=auth", "check airflow.username and airflow.password"},
 		},
 		"wrong_password_v2": {
 			change: as("viewer", "wrong"),
-			log:    []string{"collector=task_instances,pools", "class=auth", "check airflow.username and airflow.password"},
+			log:    []string{"collector=task_instances,dag_runs,pools,attempts", "class=auth", "check airflow.username and airflow.password"},
 		},
 		"no_login_v2": {
-			log: []string{"collector=task_instances,pools", "class=auth", "Not authenticated"},
+			log: []string{"collector=task_instances,dag_runs,pools,attempts", "class=auth", "Not authenticated"},
 		},
 		"missing_right_v1": {
 			version: "2.11.2", change: as("nopools", "right"),
@@ -92,19 +90,19 @@ func TestGoldenFailures(t *testing.T) {
 			spoil: func(s *airflowtest.Server) {
 				s.Inject(airflowtest.On("POST", listing), airflowtest.Status(500, jsonHeader, `{"detail":"broken"}`))
 			},
-			log: []string{"collector=task_instances", "class=server", "broken", "look for this path in the log"},
+			log: []string{"collector=task_instances,attempts", "class=server", "broken", "look for this path in the log"},
 		},
 		"list_truncated": {
 			change: as("viewer", "right"),
 			spoil:  func(s *airflowtest.Server) { s.Inject(airflowtest.On("POST", listing), airflowtest.Truncate(900)) },
-			log:    []string{"collector=task_instances", "class=connect", "closed before the answer was complete"},
+			log:    []string{"collector=task_instances,attempts", "class=connect", "closed before the answer was complete"},
 		},
 		"list_truncated_unseen": { // a proxy that ends the body as if it were whole
 			change: as("viewer", "right"),
 			spoil: func(s *airflowtest.Server) {
 				s.Inject(airflowtest.On("POST", listing), airflowtest.Rewrite(func(b []byte) []byte { return b[:900] }))
 			},
-			log: []string{"collector=task_instances", "class=decode", "not the expected JSON"},
+			log: []string{"collector=task_instances,attempts", "class=decode", "not the expected JSON"},
 		},
 		"list_of_other_names": {
 			change: as("viewer", "right"),
@@ -113,20 +111,12 @@ func TestGoldenFailures(t *testing.T) {
 					return []byte(strings.Replace(string(b), `"task_id":`, `"task":`, 1))
 				}))
 			},
-			log: []string{"collector=task_instances", "class=decode", "a task instance without task_id"},
-		},
-		"too_many_requests": {
-			change: as("viewer", "right"),
-			spoil: func(s *airflowtest.Server) { // at the question that comes last
-				s.Inject(airflowtest.On("GET", "/pools"), airflowtest.Status(429, http.Header{"Retry-After": {"60"}}, ""))
-			},
-			log:   []string{"collector=pools", "class=rate_limited", "asks to slow down"},
-			lines: 2, // the next collection finds that nothing at all may be asked
+			log: []string{"collector=task_instances,attempts", "class=decode", "a task instance without task_id"},
 		},
 		"too_large": {
 			change: func(o *Options) { as("viewer", "right")(o); o.Airflow.MaxResponseBytes = 1 << 20 },
 			spoil:  func(s *airflowtest.Server) { s.Inject(airflowtest.On("POST", listing), airflowtest.EndlessBody()) },
-			log:    []string{"collector=task_instances", "class=too_large", "more than 1048576 bytes", "airflow.max_response_bytes"},
+			log:    []string{"collector=task_instances,attempts", "class=too_large", "more than 1048576 bytes", "airflow.max_response_bytes"},
 		},
 		"too_many_rows": {
 			change: func(o *Options) { as("viewer", "right")(o); o.Config.MaxRows = 5 },
@@ -181,8 +171,8 @@ func TestGoldenFailures(t *testing.T) {
 					}
 					return
 				}
-				if want := cmp.Or(tc.lines, 1); len(lines) != want {
-					t.Errorf("%d lines in the log, want %d:\n%s", len(lines), want, w.log.String())
+				if len(lines) != 1 {
+					t.Errorf("%d lines in the log, want one:\n%s", len(lines), w.log.String())
 				}
 				for _, want := range tc.log {
 					if !strings.Contains(lines[0], want) {
@@ -194,6 +184,29 @@ func TestGoldenFailures(t *testing.T) {
 	}
 }
 
+// Airflow asks for a minute of peace: everything is flagged, nothing is asked, and then all is well again.
+func TestRetryAfterOfTheWholeAirflow(t *testing.T) {
+	inWorld(t, airflowtest.Options{Version: "3.3.2"}, nil, func(w *world) {
+		populate(w.airflow, "3.3.2")
+		w.has(w.scrape(0), "airflow_up 1")
+		time.Sleep(15 * time.Second)
+		remove := w.airflow.Inject(nil, airflowtest.Status(429, http.Header{"Retry-After": {"60"}}, ""))
+		w.scrape(0)
+		w.airflow.ResetRequests()
+		remove()
+		for range 3 {
+			time.Sleep(15 * time.Second)
+			w.has(w.scrape(0), "airflow_up 0", `airflow_exporter_collector_error{class="rate_limited",collector="health"} 1`,
+				`airflow_exporter_collector_error{class="rate_limited",collector="task_instances"} 1`)
+		}
+		if n := len(w.airflow.Requests()); n != 0 {
+			t.Errorf("%d requests within the minute", n)
+		}
+		time.Sleep(15 * time.Second)
+		w.has(w.scrape(0), "airflow_up 1", `airflow_exporter_collector_success{collector="task_instances"} 1`)
+	})
+}
+
 // faulty is a part with a bug.
 type faulty struct{ inFetch, inEmit bool }
 
@@ -202,7 +215,7 @@ func (faulty) open() bool            { return true }
 func (faulty) minAge() time.Duration { return 0 }
 func (faulty) truncated() bool       { return false }
 
-func (f faulty) fetch(context.Context, *airflow.Client) (value, error) {
+func (f faulty) fetch(context.Context, *airflow.Client, facts) (value, error) {
 	if f.inFetch {
 		panic("a bug in fetch")
 	}
@@ -278,6 +291,11 @@ func TestGaugesFollowTheInstances(t *testing.T) {
 func TestExpositionIsLintedAndDeclared(t *testing.T) {
 	inWorld(t, airflowtest.Options{Version: "3.3.2"}, nil, func(w *world) {
 		populate(w.airflow, "3.3.2")
+		w.scrape(0)
+		key := airflowtest.Task("etl", "tuesday", "extract")
+		w.airflow.Update(func(db *airflowtest.Database) { db.TaskInstance(key).Start() })
+		time.Sleep(15 * time.Second)
+		w.airflow.Update(func(db *airflowtest.Database) { db.TaskInstance(key).Fail() })
 		w.scrape(0)
 		registry := prometheus.NewPedanticRegistry()
 		registry.MustRegister(w.collector.Snapshot(t.Context()).render())

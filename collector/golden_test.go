@@ -48,7 +48,7 @@ func TestListGetGivesTheSameExposition(t *testing.T) {
 						}
 					}
 					expositions[list] = strings.Join(lines, "")
-					if posts := w.asked("/list"); (list == "get" && version != "2.11.2") != (posts == 0) {
+					if posts := w.listings(); (list == "get" && version != "2.11.2") != (posts == 0) {
 						t.Errorf("%s: %d batch lists", list, posts)
 					}
 				})

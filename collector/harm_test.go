@@ -67,14 +67,21 @@ func TestRequestsAtSteadyState(t *testing.T) {
 				time.Sleep(15 * time.Second)
 				w.airflow.ResetRequests()
 				w.scrapeFor(time.Hour)
-				for path, want := range map[string]int{"/version": 240, "/health": 240, "/taskInstances": 240, "/taskInstances/list": 240, "/pools": 60, "/auth/token": 0} {
+				for path, want := range map[string]int{"/version": 240, "/health": 240, "/taskInstances": 240, "/dagRuns/list": 240, "/pools": 60, "/auth/token": 0} {
 					if n := w.asked(path); n != want {
 						t.Errorf("%s was asked %d times in 240 scrapes, want %d", path, n, want)
 					}
 				}
+				if n := w.listings(); n != 240 {
+					t.Errorf("%d listings in 240 scrapes", n)
+				}
+				// 5 active runs, each once in 5 minutes; some share a question.
+				if n := w.listings() - 240; n > 5*12 {
+					t.Errorf("%d questions about finished instances in an hour, want at most 60", n)
+				}
 				rows := 0
 				for _, r := range w.airflow.Requests() {
-					if r.Path != "" && r.Rows > 0 && r.Method == "POST" {
+					if isListing(r) {
 						rows += r.Rows
 					}
 				}
@@ -95,7 +102,7 @@ func TestTooManyRowsAreCountedBeforeTheyAreFetchedAgain(t *testing.T) {
 	inWorld(t, airflowtest.Options{Version: "3.3.2"}, func(o *Options) { o.Config.MaxRows = 5 }, func(w *world) {
 		populate(w.airflow, "3.3.2")
 		w.scrapeFor(time.Hour)
-		if n := w.asked("/list"); n != 1 {
+		if n := w.listings(); n != 1 {
 			t.Errorf("%d listings, want only the first", n)
 		}
 		w.airflow.Update(func(db *airflowtest.Database) {
@@ -205,7 +212,7 @@ func TestCountAndListingOfDifferentMoments(t *testing.T) {
 			inWorld(t, airflowtest.Options{Version: "2.11.2"}, nil, func(w *world) {
 				populate(w.airflow, "2.11.2")
 				calls := 0
-				w.airflow.Inject(airflowtest.On("POST", "/list"), airflowtest.Rewrite(func(b []byte) []byte {
+				w.airflow.Inject(airflowtest.On("POST", "/taskInstances/list"), airflowtest.Rewrite(func(b []byte) []byte {
 					calls++
 					switch {
 					case calls == 1:
@@ -218,7 +225,7 @@ func TestCountAndListingOfDifferentMoments(t *testing.T) {
 				}))
 				w.has(w.scrape(0), `airflow_exporter_collector_truncated{collector="task_instances"} 0`, `airflow_unfinished_task_instances{state="running"} 4`,
 					`airflow_task_instances{dag_id="etl",state="running",task_id="new"} 1`)
-				if n := w.asked("/list"); n != 2 {
+				if n := w.listings(); n != 2 {
 					t.Errorf("%d listings, want 2", n)
 				}
 			})

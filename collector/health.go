@@ -21,7 +21,7 @@ func (healthPart) name() string          { return "health" }
 func (healthPart) open() bool            { return true }
 func (healthPart) minAge() time.Duration { return 0 }
 
-func (healthPart) fetch(ctx context.Context, client *airflow.Client) (value, error) {
+func (healthPart) fetch(ctx context.Context, client *airflow.Client, _ facts) (value, error) {
 	version, err := client.Version(ctx)
 	if err != nil {
 		return nil, err

@@ -45,6 +45,13 @@ const (
 	scrapeBudget
 	clockSkew
 
+	taskInstancesFinished
+	taskRetries
+	taskInstancesStarted
+	taskDuration
+	taskQueueWait
+	taskScheduleWait
+
 	collectorErrors
 	apiRequests
 	apiRequestDuration
@@ -55,8 +62,10 @@ const (
 
 	metricCount
 
-	// telemetryBegin is the first family that belongs to Telemetry; those before it are a Snapshot's.
-	telemetryBegin = collectorErrors
+	// The families of the Ledger, and the first one after them, with which those of
+	// Telemetry begin; those before are a Snapshot's.
+	ledgerBegin = taskInstancesFinished
+	ledgerEnd   = collectorErrors
 )
 
 var table = [metricCount]Metric{
@@ -82,6 +91,13 @@ var table = [metricCount]Metric{
 	collectorTruncated:   {"airflow_exporter_collector_truncated", "gauge", []string{"collector"}, "1: a limit cut what this part could fetch; details are missing."},
 	scrapeBudget:         {"airflow_exporter_scrape_budget_seconds", "gauge", nil, "How long this scrape was allowed to take."},
 	clockSkew:            {"airflow_exporter_clock_skew_seconds", "gauge", nil, "The exporter's clock minus Airflow's, as far as whole seconds tell: 0 when they agree to a second."},
+
+	taskInstancesFinished: {"airflow_task_instances_finished_total", "counter", []string{"dag_id", "task_id", "state"}, "Task instances that reached success, failed, skipped or upstream_failed since the exporter started, each attempt once."},
+	taskRetries:           {"airflow_task_retries_total", "counter", []string{"dag_id", "task_id"}, "Attempts that failed and were followed by another, or will be."},
+	taskInstancesStarted:  {"airflow_task_instances_started_total", "counter", []string{"pool", "queue"}, "Attempts first seen running, or found ended with a start."},
+	taskDuration:          {"airflow_task_duration_seconds", "histogram", []string{"dag_id", "state"}, "How long ended attempts ran, by success or failed; those that were retried failed. Of sensors that reschedule: their last poke."},
+	taskQueueWait:         {"airflow_task_queue_wait_seconds", "histogram", []string{"pool", "queue"}, "From queued to running, of each attempt."},
+	taskScheduleWait:      {"airflow_task_schedule_wait_seconds", "histogram", []string{"pool", "queue"}, "From scheduled to queued, of each attempt. Airflow 3 only."},
 
 	collectorErrors:    {"airflow_exporter_collector_errors_total", "counter", []string{"collector", "class"}, "Refreshes that failed, by class of error."},
 	apiRequests:        {"airflow_exporter_api_requests_total", "counter", []string{"endpoint", "code"}, "Requests to Airflow, logins included; code is error when no answer came."},
@@ -135,7 +151,7 @@ func (e *exposition) include(other *exposition) { e.included = append(e.included
 
 // Describe implements prometheus.Collector.
 func (e *exposition) Describe(ch chan<- *prometheus.Desc) {
-	for _, desc := range descs[:telemetryBegin] {
+	for _, desc := range descs[:ledgerBegin] {
 		ch <- desc
 	}
 }

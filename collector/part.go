@@ -19,7 +19,26 @@ type part interface {
 	// minAge is how old the part's value may grow before it is fetched again; 0 means each collection.
 	minAge() time.Duration
 	// fetch asks Airflow. Nothing of a value that comes with an error is used.
-	fetch(ctx context.Context, client *airflow.Client) (value, error)
+	// The facts are those of the parts of earlier stages.
+	fetch(ctx context.Context, client *airflow.Client, known facts) (value, error)
+}
+
+// facts are what parts fetched last, and how that went, by name.
+type facts map[string]fact
+
+type fact struct {
+	value value // of the newest success, nil before
+	err   error // of the newest refresh
+}
+
+// latest is the value that a part fetched last. It is an error if the newest refresh failed.
+func latest[V value](known facts, name string) (V, error) {
+	f := known[name]
+	v, ok := f.value.(V)
+	if f.err == nil && !ok {
+		return v, fmt.Errorf("%s was not asked", name)
+	}
+	return v, f.err
 }
 
 // value is what a part fetched; it is not changed afterwards.
@@ -31,7 +50,8 @@ type value interface {
 
 // partState is what is known of a part. It is guarded by Collector.mu.
 type partState struct {
-	part part
+	part  part
+	stage int // parts are asked when those of earlier stages have ended
 
 	value     value       // of the newest success, nil before
 	series    *exposition // the value, rendered
@@ -49,7 +69,7 @@ type partState struct {
 // twentieth of the minimum age is forgiven, or else scrapes that come a moment
 // early would make it grow by a whole scrape interval.
 func (s *partState) due(now time.Time) bool {
-	if s.attemptedAt.IsZero() || s.err != nil && !definite(s.err) {
+	if s.attemptedAt.IsZero() || s.err != nil && !lasting(s.err) {
 		return true
 	}
 	return now.Sub(s.attemptedAt) >= forgiving(s.part.minAge())
@@ -58,8 +78,8 @@ func (s *partState) due(now time.Time) bool {
 // forgiving is an interval that scrapes may undercut a little.
 func forgiving(d time.Duration) time.Duration { return d - d/20 }
 
-// definite reports whether err is Airflow's own answer to what was asked.
-func definite(err error) bool {
+// lasting reports whether err is Airflow's own answer to what was asked.
+func lasting(err error) bool {
 	switch classOf(err) {
 	case airflow.ClassForbidden, airflow.ClassClient, airflow.ClassServer:
 		return true
@@ -97,13 +117,13 @@ func classes() []string {
 }
 
 // fetchSafely fetches and renders a part; a panic in either is an error, and leaves nothing half done.
-func fetchSafely(ctx context.Context, p part, client *airflow.Client) (v value, series *exposition, err error) {
+func fetchSafely(ctx context.Context, p part, client *airflow.Client, known facts) (v value, series *exposition, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			v, series, err = nil, nil, &panicError{r, debug.Stack()}
 		}
 	}()
-	if v, err = p.fetch(ctx, client); err != nil {
+	if v, err = p.fetch(ctx, client, known); err != nil {
 		return nil, nil, err
 	}
 	series = newExposition()

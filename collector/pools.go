@@ -18,7 +18,7 @@ func (poolsPart) name() string          { return "pools" }
 func (poolsPart) open() bool            { return false }
 func (poolsPart) minAge() time.Duration { return time.Minute }
 
-func (poolsPart) fetch(ctx context.Context, client *airflow.Client) (value, error) {
+func (poolsPart) fetch(ctx context.Context, client *airflow.Client, _ facts) (value, error) {
 	pools, err := client.Pools(ctx)
 	if err != nil {
 		return nil, err

@@ -30,12 +30,16 @@ func (c *Collector) ServeMetrics(w http.ResponseWriter, r *http.Request, also pr
 	defer cancel()
 	snapshot := c.Snapshot(ctx)
 	snapshot.Budget = budget
+	births := c.ledger.births()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(snapshot.render())
 	promhttp.HandlerFor(prometheus.Gatherers{also, registry}, promhttp.HandlerOpts{
 		ErrorHandling: promhttp.ContinueOnError,
 		ErrorLog:      gatherErrors{c},
 	}).ServeHTTP(w, r)
+	if r.Context().Err() == nil {
+		c.ledger.deliver(births, time.Now())
+	}
 }
 
 // scrapeBudgetOf is the scraper's timeout less a margin; of a timeout that

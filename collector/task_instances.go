@@ -3,6 +3,7 @@ package collector
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
@@ -11,6 +12,11 @@ import (
 // taskInstancesValue is the unfinished task instances, summed up. When there
 // were too many to list, all but states is nil.
 type taskInstancesValue struct {
+	at   time.Time              // when they were listed, on Airflow's clock
+	rows []airflow.TaskInstance // all of them, for the parts that follow
+	// missing counts what could not be listed, by state; the other fields lack these states.
+	missing map[airflow.State]int
+
 	states     map[airflow.State]int // dense, StateNone included
 	tasks      map[taskState]int
 	retrying   map[task]int
@@ -49,8 +55,9 @@ type taskInstancesPart struct {
 
 	states    []airflow.State
 	lastTotal int
-	seen      map[attempt]sighting // the attempts of the newest listing
-	queues    map[string]struct{}  // every queue seen since the start
+	apart     bool                    // Airflow fails to list some state
+	attempts  map[attempt]attemptSeen // of the newest listing
+	queues    map[string]struct{}     // every queue seen since the start
 }
 
 // attempt is one try of a task instance.
@@ -59,8 +66,8 @@ type attempt struct {
 	mapIndex, try        int
 }
 
-// sighting is when the exporter first saw an attempt, and first saw it in its present state.
-type sighting struct {
+// attemptSeen is when the exporter first saw an attempt, and first saw it in its present state.
+type attemptSeen struct {
 	first   time.Time
 	state   airflow.State
 	entered time.Time
@@ -82,7 +89,7 @@ func (*taskInstancesPart) minAge() time.Duration { return 0 }
 
 // fetch counts first: that is the cheapest question that needs a login, and
 // the only one that refused credentials get to see.
-func (p *taskInstancesPart) fetch(ctx context.Context, client *airflow.Client) (value, error) {
+func (p *taskInstancesPart) fetch(ctx context.Context, client *airflow.Client, _ facts) (value, error) {
 	none, err := client.CountTaskInstances(ctx, airflow.StateNone)
 	if err != nil {
 		return nil, err
@@ -107,104 +114,154 @@ func (p *taskInstancesPart) listOrCount(ctx context.Context, client *airflow.Cli
 			return v, err
 		}
 	}
-	v, err := p.list(ctx, client)
+	v, err := p.listAll(ctx, client)
 	if _, cut := errors.AsType[*airflow.IncompleteError](err); cut || errors.Is(err, errTooManyRows) {
 		return p.count(ctx, client)
 	}
 	return v, err
 }
 
-// list asks for one answer with room for all, and once more if it holds fewer
-// rows than there are. A server that bounds its answers is walked page by page.
-func (p *taskInstancesPart) list(ctx context.Context, client *airflow.Client) (*taskInstancesValue, error) {
-	q := airflow.TaskInstanceQuery{States: p.states, ByGet: p.byGet, Room: p.room(p.lastTotal)}
-	first, err := p.listOnce(ctx, client, q)
-	short, ok := errors.AsType[*airflow.IncompleteError](err)
-	if err == nil {
-		return p.accept(first), nil
+// listAll lists all states at once, or each apart when Airflow fails to: one
+// bad row in its database spoils every listing that holds it.
+func (p *taskInstancesPart) listAll(ctx context.Context, client *airflow.Client) (*taskInstancesValue, error) {
+	at := airflowNow(client)
+	if !p.apart {
+		rows, err := p.list(ctx, client, p.states)
+		if err == nil {
+			return p.sum(rows, nil, at), nil
+		}
+		if !isServerError(err) {
+			return nil, err
+		}
 	}
-	if !ok || short.Total > p.maxRows {
-		return nil, err
-	}
-	if !short.Clamped {
-		q.Room = p.room(short.Total)
-	}
-	second, err := p.listOnce(ctx, client, q)
-	again, ok := errors.AsType[*airflow.IncompleteError](err)
-	switch {
-	case err == nil:
-		return p.accept(second), nil
-	case !ok || q.ByGet || !again.Clamped:
-		return nil, err
-	case again.Received != short.Received:
-		// There was room, and no bound shows: Airflow counted at another moment than it listed.
-		return p.accept(second), nil
-	}
-	q.ByGet = true
-	third, err := p.listOnce(ctx, client, q)
-	if err != nil {
-		return nil, err
-	}
-	return p.accept(third), nil
+	return p.listApart(ctx, client, at)
 }
 
-// room is how many rows are asked for when total are expected.
-func (p *taskInstancesPart) room(total int) int {
-	return min(p.maxRows, max(minRoom, int(headroom*float64(total))))
+// listApart lists one state after the other. One that cannot be listed is only
+// counted; it is an error if none can.
+func (p *taskInstancesPart) listApart(ctx context.Context, client *airflow.Client, at time.Time) (*taskInstancesValue, error) {
+	var rows []airflow.TaskInstance
+	missing := map[airflow.State]int{}
+	seen := map[airflow.TaskInstanceRef]struct{}{}
+	for _, state := range p.states {
+		some, err := p.list(ctx, client, []airflow.State{state})
+		if isServerError(err) && len(missing) < len(p.states)-1 {
+			missing[state] = 0
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range some {
+			if _, again := seen[t.Ref()]; !again { // it moved from one state to the next in between
+				seen[t.Ref()] = struct{}{}
+				rows = append(rows, t)
+			}
+		}
+	}
+	for state := range missing {
+		n, err := client.CountTaskInstances(ctx, state)
+		if err != nil {
+			return nil, err
+		}
+		missing[state] = n
+	}
+	p.apart = len(missing) > 0
+	return p.sum(rows, missing, at), nil
+}
+
+// isServerError reports whether Airflow failed to answer as a bad row makes it.
+func isServerError(err error) bool {
+	e, ok := errors.AsType[*airflow.Error](err)
+	return ok && e.Status == http.StatusInternalServerError
+}
+
+// list asks for one answer with room for all, and once more if it holds fewer
+// rows than there are. A server that bounds its answers is walked page by page.
+func (p *taskInstancesPart) list(ctx context.Context, client *airflow.Client, states []airflow.State) ([]airflow.TaskInstance, error) {
+	q := airflow.TaskInstanceQuery{States: states, ByGet: p.byGet, Room: roomFor(p.lastTotal, p.maxRows)}
+	rows, err := p.listOnce(ctx, client, q)
+	short, ok := errors.AsType[*airflow.IncompleteError](err)
+	if !ok || short.Total > p.maxRows {
+		return rows, err
+	}
+	if !short.Clamped {
+		q.Room = roomFor(short.Total, p.maxRows)
+	}
+	rows, err = p.listOnce(ctx, client, q)
+	again, ok := errors.AsType[*airflow.IncompleteError](err)
+	switch {
+	case !ok || q.ByGet || !again.Clamped:
+		return rows, err
+	case again.Received != short.Received:
+		// There was room, and no bound shows: Airflow counted at another moment than it listed.
+		return rows, nil
+	}
+	q.ByGet = true
+	return p.listOnce(ctx, client, q)
+}
+
+// roomFor is how many rows are asked for when total are expected.
+func roomFor(total, maxRows int) int {
+	return min(maxRows, max(minRoom, int(headroom*float64(total))))
 }
 
 // errTooManyRows ends a listing of a server that sends more than it was given room for.
 var errTooManyRows = errors.New("more rows than collector.max_rows")
 
-// listing is one listing, not yet known to be complete.
-type listing struct {
-	value *taskInstancesValue
-	rows  int
-	seen  map[attempt]sighting
-}
-
 // listOnce makes one listing. One that comes with an *IncompleteError holds the rows that there were.
-func (p *taskInstancesPart) listOnce(ctx context.Context, client *airflow.Client, q airflow.TaskInstanceQuery) (*listing, error) {
-	now := airflowNow(client)
-	l := &listing{value: newTaskInstancesValue(p.states), seen: map[attempt]sighting{}}
+func (p *taskInstancesPart) listOnce(ctx context.Context, client *airflow.Client, q airflow.TaskInstanceQuery) ([]airflow.TaskInstance, error) {
+	var rows []airflow.TaskInstance
 	for t, err := range client.TaskInstances(ctx, q) {
 		if err != nil {
-			return l, err
+			return rows, err
 		}
-		if l.rows++; l.rows > p.maxRows {
-			return l, errTooManyRows
+		if len(rows) == p.maxRows {
+			return nil, errTooManyRows
 		}
-		a := attempt{t.DagID, t.RunID, t.TaskID, t.MapIndex, t.TryNumber}
-		s, ok := p.seen[a]
-		switch {
-		case !ok:
-			s = sighting{now, t.State, now}
-		case s.state != t.State:
-			s.state, s.entered = t.State, now
-		}
-		l.seen[a] = s
-		l.value.add(&t, s)
+		rows = append(rows, t)
 	}
-	return l, nil
+	return rows, nil
 }
 
-// accept makes a complete listing the newest one.
-func (p *taskInstancesPart) accept(l *listing) *taskInstancesValue {
-	p.seen = l.seen
-	p.lastTotal = l.rows
-	for q := range l.value.queues {
+// sum sums up all rows of a listing, from which the missing states are absent.
+func (p *taskInstancesPart) sum(rows []airflow.TaskInstance, missing map[airflow.State]int, at time.Time) *taskInstancesValue {
+	v := newTaskInstancesValue(p.states)
+	v.at, v.rows, v.missing = at, rows, missing
+	seen := make(map[attempt]attemptSeen, len(rows))
+	for i := range rows {
+		t := &rows[i]
+		a := attempt{t.DagID, t.RunID, t.TaskID, t.MapIndex, t.TryNumber}
+		now, ok := p.attempts[a]
+		switch {
+		case !ok:
+			now = attemptSeen{at, t.State, at}
+		case now.state != t.State:
+			now.state, now.entered = t.State, at
+		}
+		seen[a] = now
+		v.add(t, now)
+	}
+	p.attempts, p.lastTotal = seen, len(rows)
+	for state, n := range missing {
+		v.states[state] = n
+	}
+	for q := range v.queues {
 		p.queues[q.queue] = struct{}{}
 	}
 	for q := range p.queues {
-		l.value.queues[queueState{q, airflow.StateQueued}] += 0
-		l.value.queues[queueState{q, airflow.StateRunning}] += 0
+		for _, state := range []airflow.State{airflow.StateQueued, airflow.StateRunning} {
+			if _, unknown := missing[state]; !unknown {
+				v.queues[queueState{q, state}] += 0
+			}
+		}
 	}
-	return l.value
+	return v
 }
 
 // count is what remains when there are too many to list: how many there are in each state.
 func (p *taskInstancesPart) count(ctx context.Context, client *airflow.Client) (*taskInstancesValue, error) {
-	v := &taskInstancesValue{states: map[airflow.State]int{}}
+	v := &taskInstancesValue{at: airflowNow(client), states: map[airflow.State]int{}}
 	total := 0
 	for _, state := range p.states {
 		n, err := client.CountTaskInstances(ctx, state)
@@ -241,7 +298,7 @@ func newTaskInstancesValue(states []airflow.State) *taskInstancesValue {
 }
 
 // add counts one unfinished task instance.
-func (v *taskInstancesValue) add(t *airflow.TaskInstance, s sighting) {
+func (v *taskInstancesValue) add(t *airflow.TaskInstance, s attemptSeen) {
 	task := task{t.DagID, t.TaskID}
 	since := waitsSince(t, s)
 	v.states[t.State]++
@@ -266,7 +323,7 @@ func (v *taskInstancesValue) add(t *airflow.TaskInstance, s sighting) {
 // waitsSince is when t entered its state; where Airflow does not tell (Airflow
 // 2: scheduled), when it was first seen in it. The dates of up_for_reschedule
 // are those of the last poke: it waits since its attempt was first seen.
-func waitsSince(t *airflow.TaskInstance, s sighting) time.Time {
+func waitsSince(t *airflow.TaskInstance, s attemptSeen) time.Time {
 	var since time.Time
 	switch t.State {
 	case airflow.StateQueued:
@@ -293,7 +350,7 @@ func earliest[K comparable](m map[K]time.Time, key K, at time.Time) {
 	}
 }
 
-func (v *taskInstancesValue) truncated() bool { return v.tasks == nil }
+func (v *taskInstancesValue) truncated() bool { return v.tasks == nil || len(v.missing) > 0 }
 
 func (v *taskInstancesValue) emit(e *exposition) {
 	for state, n := range v.states {

@@ -40,7 +40,7 @@ func TestTwoPrometheusCostNoMoreThanOne(t *testing.T) {
 			w.scrape(10 * time.Second)
 			time.Sleep(8 * time.Second)
 		}
-		if n := w.asked("/list"); n != 4 {
+		if n := w.listings(); n != 4 {
 			t.Errorf("%d listings, want 4", n)
 		}
 		if n := w.asked("/pools"); n != 1 {
@@ -88,7 +88,7 @@ func TestHangingAirflowNeverHoldsAScrape(t *testing.T) {
 func TestAnImpatientScraperFailsNoOther(t *testing.T) {
 	inWorld(t, airflowtest.Options{Version: "3.3.2"}, nil, func(w *world) {
 		populate(w.airflow, "3.3.2")
-		w.airflow.Inject(airflowtest.On("", "/list"), airflowtest.Delay(5*time.Second))
+		w.airflow.Inject(airflowtest.On("", "/taskInstances/list"), airflowtest.Delay(5*time.Second))
 		impatient := w.scrape(time.Second)
 		w.has(impatient, `airflow_exporter_collector_success{collector="task_instances"} 0`,
 			`airflow_exporter_collector_error{class="timeout",collector="task_instances"} 1`,
@@ -96,7 +96,7 @@ func TestAnImpatientScraperFailsNoOther(t *testing.T) {
 		w.lacks(impatient, "airflow_task_instances{")
 		patient := w.scrape(10 * time.Second)
 		w.has(patient, `airflow_exporter_collector_success{collector="task_instances"} 1`)
-		if n := w.asked("/list"); n != 1 {
+		if n := w.listings(); n != 1 {
 			t.Errorf("%d listings, want 1", n)
 		}
 	})
@@ -130,7 +130,7 @@ func TestLastSuccessIsShownForALimitedTime(t *testing.T) {
 
 		time.Sleep(time.Second)
 		gone := w.scrape(0)
-		w.lacks(gone, "airflow_unfinished_task_instances", "airflow_task_instances", "airflow_info", "airflow_queue", "airflow_component", "airflow_pool_used")
+		w.lacks(gone, "airflow_unfinished_task_instances", "airflow_task_instances{", "airflow_task_instances_oldest", "airflow_info", "airflow_queue", "airflow_component", "airflow_pool_used")
 		w.has(gone, `airflow_pool_size_slots{pool="empty"} 0`) // its own minute is not over yet
 
 		time.Sleep(time.Minute)
@@ -159,7 +159,7 @@ func TestWhatSucceededIsShown(t *testing.T) {
 				if strings.HasPrefix(name, "listing") {
 					latency = 65 * time.Second
 				}
-				w.airflow.Inject(airflowtest.On("", "/list"), airflowtest.Delay(latency))
+				w.airflow.Inject(airflowtest.On("", "/taskInstances/list"), airflowtest.Delay(latency))
 				w.scrape(0)
 				time.Sleep(2 * time.Minute)
 				for range 20 {
@@ -181,7 +181,7 @@ func TestScrapesAtTheRefreshInterval(t *testing.T) {
 			w.scrape(10 * time.Second)
 			time.Sleep(10*time.Second + time.Duration(i%2*4-2)*time.Millisecond)
 		}
-		if n := w.asked("/list"); n != 360 {
+		if n := w.listings(); n != 360 {
 			t.Errorf("%d listings in 360 scrapes 10 s apart, want one each", n)
 		}
 	})
@@ -214,7 +214,7 @@ func TestCloseIsNoError(t *testing.T) {
 		populate(w.airflow, "3.3.2")
 		w.scrape(0)
 		time.Sleep(time.Minute)
-		w.airflow.Inject(airflowtest.On("", "/list"), airflowtest.Hang())
+		w.airflow.Inject(airflowtest.On("", "/taskInstances/list"), airflowtest.Hang())
 		w.scrape(time.Second)
 		w.collector.Close()
 		exposition := w.scrape(time.Second)

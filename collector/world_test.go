@@ -38,24 +38,37 @@ type world struct {
 func inWorld(t *testing.T, o airflowtest.Options, change func(*Options), test func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, airflow: airflowtest.Start(t, o), registry: prometheus.NewRegistry()}
-		options := Options{Config: DefaultConfig(), Airflow: airflow.DefaultConfig(), Telemetry: NewTelemetry(), Logger: level.NewFilter(log.NewLogfmtLogger(&w.log), level.AllowInfo())}
-		options.Airflow.URL = w.airflow.URL
-		options.Airflow.DialContext = w.airflow.DialContext
-		options.Airflow.AllowInsecureHTTP = true // the connection is in memory
-		if change != nil {
-			change(&options)
-		}
-		c, err := New(options)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(c.Close)
-		options.Telemetry.Loaded(true, time.Now())
-		w.collector = c
-		w.registry.MustRegister(options.Telemetry)
+		w := &world{t: t, airflow: airflowtest.Start(t, o)}
+		w.start(change)
 		test(w)
 	})
+}
+
+// restarted is another exporter that asks the same Airflow.
+func (w *world) restarted(change func(*Options)) *world {
+	other := &world{t: w.t, airflow: w.airflow}
+	other.start(change)
+	return other
+}
+
+func (w *world) start(change func(*Options)) {
+	w.t.Helper()
+	w.registry = prometheus.NewRegistry()
+	options := Options{Config: DefaultConfig(), Airflow: airflow.DefaultConfig(), Telemetry: NewTelemetry(), Ledger: NewLedger(), Logger: level.NewFilter(log.NewLogfmtLogger(&w.log), level.AllowInfo())}
+	options.Airflow.URL = w.airflow.URL
+	options.Airflow.DialContext = w.airflow.DialContext
+	options.Airflow.AllowInsecureHTTP = true // the connection is in memory
+	if change != nil {
+		change(&options)
+	}
+	c, err := New(options)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(c.Close)
+	options.Telemetry.Loaded(true, time.Now())
+	w.collector = c
+	w.registry.MustRegister(options.Telemetry, options.Ledger)
 }
 
 // as logs in with an account.
@@ -176,6 +189,22 @@ func (w *world) asked(suffix string) int {
 		}
 	}
 	return n
+}
+
+// listings counts the batch lists of unfinished task instances.
+func (w *world) listings() int {
+	n := 0
+	for _, r := range w.airflow.Requests() {
+		if isListing(r) {
+			n++
+		}
+	}
+	return n
+}
+
+// isListing tells a batch list of unfinished task instances from one of finished ones.
+func isListing(r airflowtest.Request) bool {
+	return r.Method == "POST" && strings.HasSuffix(r.Path, "/taskInstances/list") && strings.Contains(r.Body, `"running"`)
 }
 
 // populate fills Airflow with unfinished task instances in every state, over

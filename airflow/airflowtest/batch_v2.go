@@ -11,42 +11,57 @@ import (
 
 // batchTaskInstances is POST …/taskInstances/list of v2.
 func (d v2) batchTaskInstances(c *call) answer {
-	value, err := decodeJSON(c.body)
-	if err != nil {
-		return *d.unprocessable(invalid{kind: "json_invalid", where: "body", field: "", index: -1, input: object{},
-			message: "JSON decode error", context: object{{"error", "Expecting value"}}})
-	}
-	body, ok := value.(map[string]any)
-	if !ok {
-		return *d.unprocessable(invalid{kind: "model_attributes_type", where: "body", index: -1, input: value,
-			message: "Input should be a valid dictionary or object to extract fields from"})
+	body, problem := d.readBody(c)
+	if problem != nil {
+		return *problem
 	}
 	l := listing{limit: 100}
-	names := []string{"id"}
+	names, problem := d.parseBatchOrder(body)
+	if problem != nil {
+		return *problem
+	}
+	delete(body, "order_by")
 	for _, key := range slices.Sorted(maps.Keys(body)) {
-		if key == "order_by" {
-			name, ok := body[key].(string)
-			if !ok && body[key] != nil {
-				return *d.unprocessable(invalid{kind: "string_type", where: "body", field: key, index: -1, input: body[key],
-					message: "Input should be a valid string"})
-			}
-			if ok {
-				names = []string{name}
-			}
-			continue
-		}
 		if problem := d.parseBatchField(&l, key, body[key]); problem != nil {
 			return *problem
 		}
 	}
-	var problem *answer
-	if l.order, problem = d.parseOrder(names); problem != nil {
+	if l.order, problem = d.parseOrder(names, sortable); problem != nil {
 		return *problem
 	}
 	if clamp := c.server.options.ClampPost; clamp > 0 {
 		l.limit = min(l.limit, clamp)
 	}
 	return d.taskInstances(c, l)
+}
+
+// readBody decodes the JSON object of a POST.
+func (d v2) readBody(c *call) (map[string]any, *answer) {
+	value, err := decodeJSON(c.body)
+	if err != nil {
+		return nil, d.unprocessable(invalid{kind: "json_invalid", where: "body", field: "", index: -1, input: object{},
+			message: "JSON decode error", context: object{{"error", "Expecting value"}}})
+	}
+	body, ok := value.(map[string]any)
+	if !ok {
+		return nil, d.unprocessable(invalid{kind: "model_attributes_type", where: "body", index: -1, input: value,
+			message: "Input should be a valid dictionary or object to extract fields from"})
+	}
+	return body, nil
+}
+
+// parseBatchOrder reads order_by of a POST, which is one name.
+func (d v2) parseBatchOrder(body map[string]any) ([]string, *answer) {
+	value := body["order_by"]
+	name, ok := value.(string)
+	switch {
+	case ok:
+		return []string{name}, nil
+	case value == nil:
+		return []string{"id"}, nil
+	}
+	return nil, d.unprocessable(invalid{kind: "string_type", where: "body", field: "order_by", index: -1, input: plain(value),
+		message: "Input should be a valid string"})
 }
 
 func (d v2) parseBatchField(l *listing, key string, value any) *answer {
@@ -81,17 +96,25 @@ func (d v2) parseBatchField(l *listing, key string, value any) *answer {
 		d.addDuration(&l.filter, op, seconds)
 		return nil
 	}
+	at, problem := d.parseBatchDate(key, value)
+	if problem == nil {
+		l.filter.addDate(column, op, at, nullNeverMatches)
+	}
+	return problem
+}
+
+// parseBatchDate reads a date of a POST.
+func (d v2) parseBatchDate(key string, value any) (time.Time, *answer) {
 	text, _ := value.(string)
 	at, err := time.Parse(time.RFC3339Nano, text)
 	switch {
 	case err == nil:
-		l.filter.addDate(column, op, at, nullNeverMatches)
-		return nil
+		return at, nil
 	case isNaive(text):
-		return d.unprocessable(invalid{kind: "timezone_aware", where: "body", field: key, index: -1, input: text,
+		return at, d.unprocessable(invalid{kind: "timezone_aware", where: "body", field: key, index: -1, input: text,
 			message: "Input should have timezone info"})
 	}
-	return d.unprocessable(invalid{kind: "datetime_from_date_parsing", where: "body", field: key, index: -1, input: plain(value),
+	return at, d.unprocessable(invalid{kind: "datetime_from_date_parsing", where: "body", field: key, index: -1, input: plain(value),
 		message: "Input should be a valid datetime or date, input is too short", context: object{{"error", "input is too short"}}})
 }
 
@@ -120,10 +143,12 @@ func (d v2) parseList(key string, value any) ([]string, *answer) {
 	for i, element := range elements {
 		text, isText := element.(string)
 		switch {
-		case key == "state" && element == nil:
+		case (key == "state" || key == "states") && element == nil:
 			list[i] = NoStatus
 		case key == "state" && !slices.Contains(d.states(), text):
-			return nil, d.unknownState(i, element)
+			return nil, d.unknownState(key, d.states(), i, element)
+		case key == "states" && !slices.Contains(runStates(), text):
+			return nil, d.unknownState(key, runStates(), i, element)
 		case !isText:
 			return nil, d.unprocessable(invalid{kind: "string_type", where: "body", field: key, index: i, input: plain(element),
 				message: "Input should be a valid string"})
@@ -134,11 +159,10 @@ func (d v2) parseList(key string, value any) ([]string, *answer) {
 	return list, nil
 }
 
-func (d v2) unknownState(index int, input any) *answer {
-	states := d.states()
+func (d v2) unknownState(field string, states []string, index int, input any) *answer {
 	last := len(states) - 1
 	expected := "'" + strings.Join(states[:last], "', '") + "' or '" + states[last] + "'"
-	return d.unprocessable(invalid{kind: "enum", where: "body", field: "state", index: index, input: plain(input),
+	return d.unprocessable(invalid{kind: "enum", where: "body", field: field, index: index, input: plain(input),
 		message: "Input should be " + expected, context: object{{"expected", expected}}})
 }
 
@@ -168,7 +192,7 @@ func plain(value any) any {
 }
 
 // parseOrder reads the order of a listing; the id always comes last.
-func (d v2) parseOrder(names []string) ([]orderKey, *answer) {
+func (d v2) parseOrder(names []string, sortable func(column string) bool) ([]orderKey, *answer) {
 	var order []orderKey
 	for _, name := range names {
 		column, descending := strings.CutPrefix(name, "-")

@@ -15,7 +15,8 @@ type Database struct {
 
 	instances []*TaskInstance // in the order of their creation
 	byKey     map[Key]*TaskInstance
-	runs      map[runKey]*DagRun
+	runs      []*DagRun // in the order of their creation
+	runsByKey map[runKey]*DagRun
 	dags      map[string]*Dag
 	pools     []*Pool // in the order of their creation
 
@@ -23,17 +24,18 @@ type Database struct {
 	newest  int64     // milliseconds of the newest id
 	started time.Time // creation of the database
 
+	runIDs    int // ids of runs handed out so far
 	triggers  int // ids of triggers handed out so far
 	processes int // process ids handed out so far
 }
 
 func newDatabase(r release, clock func() time.Time) *Database {
 	db := &Database{
-		release: r,
-		clock:   clock,
-		byKey:   make(map[Key]*TaskInstance),
-		runs:    make(map[runKey]*DagRun),
-		dags:    make(map[string]*Dag),
+		release:   r,
+		clock:     clock,
+		byKey:     make(map[Key]*TaskInstance),
+		runsByKey: make(map[runKey]*DagRun),
+		dags:      make(map[string]*Dag),
 
 		processes: 1000,
 	}
@@ -57,57 +59,4 @@ func (db *Database) newID() string {
 func (db *Database) newTrigger() int {
 	db.triggers++
 	return db.triggers
-}
-
-// Dag is one DAG. Adding a run adds its DAG.
-type Dag struct {
-	DagID       string
-	DisplayName string // empty means DagID
-
-	versionID string
-}
-
-// runKey identifies a DAG run.
-type runKey struct{ dagID, runID string }
-
-// DagRun is one run of a DAG. Adding a task instance adds its run.
-type DagRun struct {
-	DagID string
-	RunID string
-	// LogicalDate is null on Airflow 3 when it is zero; Airflow 2 then shows RunAfter.
-	LogicalDate time.Time
-	RunAfter    time.Time // zero means now
-}
-
-// PutDag adds or replaces a DAG.
-func (db *Database) PutDag(dag Dag) *Dag {
-	if dag.DisplayName == "" {
-		dag.DisplayName = dag.DagID
-	}
-	dag.versionID = db.newID()
-	db.dags[dag.DagID] = &dag
-	return &dag
-}
-
-// PutRun adds or replaces a run, and adds its DAG if there is none.
-func (db *Database) PutRun(run DagRun) *DagRun {
-	if db.dags[run.DagID] == nil {
-		db.PutDag(Dag{DagID: run.DagID})
-	}
-	if run.RunAfter.IsZero() {
-		run.RunAfter = db.Now()
-	}
-	db.runs[runKey{run.DagID, run.RunID}] = &run
-	return &run
-}
-
-// Run returns a run, nil if there is none.
-func (db *Database) Run(dagID, runID string) *DagRun { return db.runs[runKey{dagID, runID}] }
-
-// executionDate is the date of the run on Airflow 2.
-func (r *DagRun) executionDate() time.Time {
-	if r.LogicalDate.IsZero() {
-		return r.RunAfter
-	}
-	return r.LogicalDate
 }

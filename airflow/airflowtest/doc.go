@@ -9,6 +9,12 @@
 //	cfg := airflow.DefaultConfig()
 //	cfg.URL, cfg.DialContext = server.URL, server.DialContext
 //
+// Task instances, DAG runs and pools move as Airflow moves them: an instance is
+// scheduled, runs, fails, is cleared; a run begins, settles when its instances
+// have ended, is marked by a person, cleared, deleted. Asking why an instance
+// does not run may write, as it does on real servers (AskingWrites), so that a
+// test can prove that nobody asked.
+//
 // The server speaks real HTTP over an in-memory listener, so it works inside a
 // testing/synctest bubble as long as it is started there.
 //

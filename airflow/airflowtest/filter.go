@@ -68,19 +68,22 @@ func splitRange(name string) (column, op string, ok bool) {
 // addDate adds a bound on a date column.
 func (f *filter) addDate(column, op string, bound time.Time, nulls nullRule) {
 	f.bounds = append(f.bounds, func(ti *TaskInstance) bool {
-		date := ti.date(column)
-		if !date.IsZero() {
-			return within(date.Compare(bound), op)
-		}
-		now := ti.db.Now()
-		switch nulls {
-		case nullIsNow:
-			return within(now.Compare(bound), op)
-		case nullPassesLowerBounds:
-			return strings.HasPrefix(op, "g") || within(now.Compare(bound), op)
-		}
-		return false
+		return dateMatches(ti.date(column), op, bound, nulls, ti.db.Now())
 	})
+}
+
+// dateMatches reports whether a date, zero for null, is within a bound.
+func dateMatches(date time.Time, op string, bound time.Time, nulls nullRule, now time.Time) bool {
+	if !date.IsZero() {
+		return within(date.Compare(bound), op)
+	}
+	switch nulls {
+	case nullIsNow:
+		return within(now.Compare(bound), op)
+	case nullPassesLowerBounds:
+		return strings.HasPrefix(op, "g") || within(now.Compare(bound), op)
+	}
+	return false
 }
 
 // addNumber adds a bound on the duration.

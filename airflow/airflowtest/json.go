@@ -3,6 +3,7 @@ package airflowtest
 import (
 	"iter"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -15,6 +16,19 @@ type object []member
 type member struct {
 	key   string
 	value any
+}
+
+// only is the object with these members alone; nil is all.
+func (o object) only(keys []string) object {
+	if keys == nil {
+		return o
+	}
+	return slices.DeleteFunc(slices.Clone(o), func(m member) bool { return !slices.Contains(keys, m.key) })
+}
+
+// without is the object less these members.
+func (o object) without(keys ...string) object {
+	return slices.DeleteFunc(slices.Clone(o), func(m member) bool { return slices.Contains(keys, m.key) })
 }
 
 // style is how a server writes JSON.

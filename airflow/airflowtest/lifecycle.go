@@ -155,27 +155,37 @@ func (ti *TaskInstance) PassThrough() *TaskInstance {
 	return ti
 }
 
-// Clear makes the instance run again. Dates and duration stay until it does.
-// One that runs is Restarting first, until its process is gone; Clear it again
-// to say so.
+// Clear makes the instance run again, as a person asks for: dates and duration
+// stay until it does, the attempt moves to the history, MaxTries rises and the
+// id changes. A run that has ended is queued again. An instance that runs is
+// Restarting first, until its process is gone; Clear it again to say so.
 func (ti *TaskInstance) Clear() *TaskInstance {
-	if ti.State == Running {
-		now := ti.enter(Restarting)
-		ti.record()
-		if ti.db.release.major == 3 { // Airflow 2 leaves the end date open
-			ti.EndDate = now
-			ti.Duration = new(now.Sub(ti.StartDate).Seconds())
-		}
-		ti.ID = ti.db.newID()
-		return ti
+	if ti.run().ended() {
+		ti.run().requeue()
 	}
-	if ti.State != Restarting && ti.State != NoStatus {
+	if ti.State != Restarting {
 		ti.record()
 		ti.ID = ti.db.newID()
+	}
+	if ti.State == Running {
+		ti.enter(Restarting)
+		return ti
 	}
 	ti.MaxTries = ti.TryNumber + ti.Retries
 	ti.TriggerID = 0
 	ti.enter(NoStatus)
+	return ti
+}
+
+// ClearByAPI is Clear through the REST API, which differs on Airflow 2 for an
+// instance that runs: its attempt is in the history, but it stays Running until
+// the scheduler misses its process. Fail it to say so.
+func (ti *TaskInstance) ClearByAPI() *TaskInstance {
+	if ti.State != Running || ti.db.release.major != 2 {
+		return ti.Clear()
+	}
+	ti.UpdatedAt = ti.db.Now()
+	ti.record()
 	return ti
 }
 
@@ -196,17 +206,38 @@ func (ti *TaskInstance) end(state string) {
 	ti.Duration = new(ti.EndDate.Sub(ti.StartDate).Seconds())
 }
 
-// record keeps the attempt in the history, as failed if it had not ended.
+// mark sets a state as a person does, whatever happened before: dates that are
+// there stay.
+func (ti *TaskInstance) mark(state string) {
+	now := ti.enter(state)
+	setDate(&ti.StartDate, now)
+	setDate(&ti.EndDate, now)
+	ti.Duration = new(ti.EndDate.Sub(ti.StartDate).Seconds())
+	ti.TriggerID = 0
+}
+
+// record keeps the attempt in the history, once, and as failed if it had not
+// ended: Airflow 3 then ends the instance itself, too. As read in its source,
+// this is done even with attempt 0 of an instance that never ran.
 func (ti *TaskInstance) record() {
+	if slices.ContainsFunc(ti.History, func(h TaskInstance) bool { return h.TryNumber == ti.TryNumber }) {
+		return
+	}
 	attempt := *ti
 	attempt.History = nil
 	attempt.RenderedFields = maps.Clone(ti.RenderedFields)
 	switch ti.State {
 	case Success, Skipped, UpstreamFailed, Removed, Failed:
+	case UpForRetry:
+		attempt.State = Failed
 	default:
 		attempt.State = Failed
-		if attempt.EndDate.IsZero() {
-			attempt.EndDate = ti.UpdatedAt
+		attempt.EndDate = ti.db.Now()
+		if !attempt.StartDate.IsZero() {
+			attempt.Duration = new(attempt.EndDate.Sub(attempt.StartDate).Seconds())
+		}
+		if ti.db.release.major == 3 {
+			ti.EndDate, ti.Duration = attempt.EndDate, attempt.Duration
 		}
 	}
 	ti.History = append(ti.History, attempt)

@@ -35,7 +35,10 @@ func fillZoo(db *airflowtest.Database) {
 	db.PutRun(airflowtest.DagRun{DagID: "zoo_states", RunID: "zoo 1"})
 	for i := range 2 {
 		db.Add(airflowtest.MappedTask("zoo_mapped", "r", "part", i), 0)
+		db.Add(airflowtest.MappedTask("zoo_mapped", "manual__2026-11-24T08:19:21.029239+00:00", "work", i), 0)
 	}
+	db.Add(airflowtest.Task("zoo_mapped", "r", "not_expanded"), 0)
+	db.Add(airflowtest.Task("zoo_mapped", "manual__2026-11-24T08:19:21.029239+00:00", "not_yet_expanded"), 0)
 }
 
 // TestRecordedAnswers asks what real servers were asked, and compares whole
@@ -93,6 +96,16 @@ func TestRecordedAnswers(t *testing.T) {
 		{"2.11.2", "op_get_task_instance_mapped_404.json", admin, "GET /api/v1/dags/zoo_mapped/dagRuns/r/taskInstances/part", "", 404, problem},
 		{"2.11.2", "op_get_mapped_task_instance_404.json", admin, "GET /api/v1/dags/zoo_mapped/dagRuns/r/taskInstances/part/99", "", 404, problem},
 		{"2.11.2", "op_get_mapped_task_instance_minus1.json", admin, "GET /api/v1/dags/zoo_mapped/dagRuns/r/taskInstances/part/-1", "", 404, problem},
+		{"2.11.2", "list_dagRuns_batch_state_key.json", admin, "POST /api/v1/dags/~/dagRuns/list", `{"state": ["running"]}`, 400, problem},
+		{"2.11.2", "list_dagRuns_batch_fields.json", admin, "POST /api/v1/dags/~/dagRuns/list", `{"fields": ["dag_id"]}`, 400, problem},
+		{"2.11.2", "list_dagRuns_batch_badstate.json", admin, "POST /api/v1/dags/~/dagRuns/list", `{"states": ["bogus"]}`, 200, jsonType},
+		{"2.11.2", "list_dagRuns_state_bogus.json", admin, "GET /api/v1/dags/~/dagRuns?state=bogus", "", 200, jsonType},
+		{"2.11.2", "op_get_dependencies_404.json", admin,
+			"GET /api/v1/dags/zoo_states/dagRuns/odd%2Bchars%3A~%252F%3F%20%231/taskInstances/nope/dependencies", "", 404, problem},
+		{"2.11.2", "op_get_dependencies_plain_of_expanded.json", admin,
+			"GET /api/v1/dags/zoo_mapped/dagRuns/manual__2026-11-24T08%3A19%3A21.029239%2B00%3A00/taskInstances/work/dependencies", "", 404, problem},
+		{"2.11.2", "op_get_mapped_dependencies_of_unexpanded_0.json", admin,
+			"GET /api/v1/dags/zoo_mapped/dagRuns/manual__2026-11-24T08%3A19%3A21.029239%2B00%3A00/taskInstances/not_yet_expanded/0/dependencies", "", 404, problem},
 
 		{"3.3.2", "version.json", "", "GET /api/v2/version", "", 200, jsonType},
 		{"3.3.2", "v1-version.json", "", "GET /api/v1/version", "", 404, jsonType},
@@ -116,6 +129,13 @@ func TestRecordedAnswers(t *testing.T) {
 		{"3.3.2", "ti-err-500-naive-date.json", "token", "GET " + listV2 + "?end_date_gte=2026-11-24T00:00:00", "", 500, jsonType},
 		{"3.3.2", "ti-404.json", "token", "GET /api/v2/dags/zoo_states/dagRuns/zoo%201/taskInstances/nope", "", 404, jsonType},
 		{"3.3.2", "ti-mapped-plain-404.json", "token", "GET /api/v2/dags/zoo_mapped/dagRuns/r/taskInstances/part", "", 404, jsonType},
+		{"3.3.2", "dagruns-422-state.json", "token", "GET /api/v2/dags/~/dagRuns?state=bogus", "", 422, jsonType},
+		{"3.3.2", "dagruns-batch-422.json", "token", "POST /api/v2/dags/~/dagRuns/list", `{"x": 1}`, 422, jsonType},
+		{"3.3.2", "tries-404.json", "token", "GET /api/v2/dags/zoo_states/dagRuns/zoo%201/taskInstances/nope/tries", "", 404, jsonType},
+		{"3.3.2", "tries-mapped-plain.json", "token", "GET /api/v2/dags/zoo_mapped/dagRuns/r/taskInstances/part/tries", "", 404, jsonType},
+		{"3.3.2", "dep-404.json", "token", "GET /api/v2/dags/zoo_mapped/dagRuns/r/taskInstances/nope/dependencies", "", 404, jsonType},
+		{"3.3.2", "dep-mapped-404.json", "token", "GET /api/v2/dags/zoo_mapped/dagRuns/r/taskInstances/not_expanded/0/dependencies", "", 404, jsonType},
+		{"3.3.2", "dep-mapped-expanded-plain-404.json", "token", "GET /api/v2/dags/zoo_mapped/dagRuns/r/taskInstances/part/dependencies", "", 404, jsonType},
 		{"3.3.2", "ti-post-422-none.json", "token", batchV2, `{"state": ["none"]}`, 422, jsonType},
 		{"3.3.2", "ti-post-422-unknown.json", "token", batchV2, `{"cursor": ""}`, 422, jsonType},
 	} {

@@ -63,7 +63,7 @@ func (s *Server) route(c *call) answer {
 	known := false
 	for _, r := range s.routes {
 		values, ok := match(r.path, path)
-		if !ok || (s.release.major == 2 && hasSlash(values)) { // Airflow 2 decodes before it splits
+		if !ok || hasSlash(values) { // both Airflows decode before they split
 			continue
 		}
 		known = true

@@ -34,7 +34,8 @@ type Options struct {
 	// ClampPost silently bounds page_limit of the batch list, which no release
 	// does so far; 0 means unbounded.
 	ClampPost int
-	// ShuffleSeed varies the order of lists that have none.
+	// ShuffleSeed varies the order of lists that have none. Attempts, whose order
+	// only seems to be one, come in it with seed 0.
 	ShuffleSeed uint64
 	// Clock is Airflow's clock: of rows, tokens and the Date header. It must be
 	// safe for concurrent use. Nil means time.Now.

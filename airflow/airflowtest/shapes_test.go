@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow/airflowtest"
 )
@@ -112,7 +113,7 @@ func (s shape) types(path string) []string { return slices.Sorted(maps.Keys(s[pa
 // null and not.
 func fillOneOfEach(db *airflowtest.Database) {
 	task := func(id string) airflowtest.Key { return airflowtest.Task("zoo", "r", id) }
-	db.PutRun(airflowtest.DagRun{DagID: "zoo", RunID: "dated", LogicalDate: db.Now()})
+	db.PutRun(airflowtest.DagRun{DagID: "zoo", RunID: "dated", LogicalDate: db.Now(), LastDecision: db.Now()})
 	db.Add(airflowtest.Task("zoo", "dated", "t"), 0).Succeed()
 	db.Add(task("none"), 0)
 	db.Add(task("scheduled"), 0).Schedule()
@@ -131,6 +132,13 @@ func fillOneOfEach(db *airflowtest.Database) {
 		ti.Succeed()
 		ti.RenderedIndex = "item"
 	}
+	db.PutRun(airflowtest.DagRun{DagID: "zoo", RunID: "waits", State: airflowtest.Queued})
+	ended := db.PutRun(airflowtest.DagRun{DagID: "zoo", RunID: "ended", TriggeringUser: "admin"}).Succeed()
+	ended.LastDecision, ended.EndDate = db.Now(), ended.EndDate.Add(time.Millisecond)
+	now := db.Now()
+	db.PutDag(airflowtest.Dag{DagID: "zoo_cron", Schedule: "@daily", ScheduleText: "At 00:00", Tags: []string{"zoo"}, HasTaskLimits: true,
+		NextLogicalDate: now, NextIntervalStart: now, NextIntervalEnd: now, NextRunAfter: now})
+	db.PutDag(airflowtest.Dag{DagID: "zoo_delta", Every: 2 * time.Minute})
 	db.PutPool(airflowtest.Pool{Name: "zoo_one", Description: "zoo", Slots: 1, IncludeDeferred: true})
 }
 
@@ -156,6 +164,12 @@ func TestShapes(t *testing.T) {
 		{"3.3.2", listV2 + "?limit=20&order_by=id&cursor=", []string{"ti-cursor-p1.json", "ti-limit1000.json"},
 			[]string{".total_entries_limit", ".next_cursor"}},
 		{"3.3.2", listV2 + "?limit=0", []string{"ti-limit0.json"}, nil},
+		{"2.11.2", "/api/v1/dags/~/dagRuns", []string{"list_dagRuns.json", "list_dagRuns_limit0.json"}, []string{".dag_runs[].note", ".dag_runs[].conf*"}},
+		{"2.11.2", "/api/v1/dags?only_active=false", []string{"list_dags.json"}, nil},
+		{"3.3.2", "/api/v2/dags/~/dagRuns?limit=100", []string{"dagruns.json"}, nil},
+		{"3.3.2", "/api/v2/dags/~/dagRuns?limit=1&cursor=", []string{"dagruns-cursor.json"}, []string{".dag_runs[]*"}},
+		{"3.3.2", "/api/v2/dags", []string{"dags.json"}, []string{".dags[].description"}},
+		{"3.3.2", "/api/v2/dags/zoo/dagRuns/r/taskInstances/second_try/tries", []string{"tries-3.json", "tries-null.json", "tries-running.json"}, []string{rows(".*")}},
 		{"3.3.2", "/api/v2/pools", []string{"pools.json"}, nil},
 		{"3.3.2", "/api/v2/monitor/health", []string{"health.json"}, nil},
 	} {

@@ -62,6 +62,15 @@ type TaskInstance struct {
 	// unixname, try_number, max_tries or executor_config.
 	NullColumn string
 
+	// Dependencies are what keeps the instance from running, as long as it has
+	// no state or is scheduled. Its state, its run, its DAG and its pool are
+	// looked at anyway.
+	Dependencies []Dependency
+	// AskingWrites is a state, Skipped or UpstreamFailed, that an instance which
+	// has no state or is scheduled gets when someone asks for its dependencies,
+	// as a real GET may do. It is emptied by that.
+	AskingWrites string
+
 	// History holds the earlier attempts, as Airflow's task_instance_history does.
 	History []TaskInstance
 

@@ -58,10 +58,9 @@ func (d v1) getTaskInstance(c *call) answer {
 // getTaskInstance is GET …/taskInstances/{task} of v2, and …/{index} below it,
 // where −1 is the same as without.
 func (d v2) getTaskInstance(c *call) answer {
-	index, err := c.pathIndex()
-	if err != nil {
-		return *d.unprocessable(invalid{kind: "int_parsing", where: "path", field: "map_index", index: -1, input: c.path["index"],
-			message: "Input should be a valid integer, unable to parse string as an integer"})
+	index, problem := d.parseIndex(c)
+	if problem != nil {
+		return *problem
 	}
 	if !c.mayRead(c.path["dag"]) {
 		return d.forbidden()
@@ -81,4 +80,28 @@ func (d v2) getTaskInstance(c *call) answer {
 	}
 	return d.detail(http.StatusNotFound, fmt.Sprintf("The Task Instance with dag_id: `%s`, run_id: `%s` and task_id: `%s` was not found",
 		c.path["dag"], c.path["run"], c.path["task"]))
+}
+
+// parseIndex is the map index that the path of v2 names, −1 if none.
+func (d v2) parseIndex(c *call) (int, *answer) {
+	index, err := c.pathIndex()
+	if err != nil {
+		return 0, d.unprocessable(invalid{kind: "int_parsing", where: "path", field: "map_index", index: -1, input: c.path["index"],
+			message: "Input should be a valid integer, unable to parse string as an integer"})
+	}
+	return index, nil
+}
+
+// parseIndexOrQuery is parseIndex where the index may also be a parameter.
+func (d v2) parseIndexOrQuery(c *call) (int, *answer) {
+	text := c.query().Get("map_index")
+	if _, named := c.path["index"]; named || text == "" {
+		return d.parseIndex(c)
+	}
+	index, err := strconv.Atoi(text)
+	if err != nil {
+		return 0, d.unprocessable(invalid{kind: "int_parsing", where: "query", field: "map_index", index: -1, input: text,
+			message: "Input should be a valid integer, unable to parse string as an integer"})
+	}
+	return index, nil
 }

@@ -74,6 +74,7 @@ func TestFiltersOfAirflow2(t *testing.T) {
 		{"", `{"dag_ids": [], "task_ids": ["early"]}`, "early"},
 		{"", `{"dag_run_ids": ["old"], "dag_ids": ["d", "e"]}`, "early late"},
 		{"", `{"dag_run_ids": ["old"], "dag_ids": ["d"]}`, ""},
+		{"", `{"dag_run_ids": ["old", "new"], "dag_ids": ["e"], "state": ["success"], "end_date_gte": "2026-11-23T09:30:00Z"}`, "late"},
 	} {
 		if test.query != "" {
 			if got := c.list(test.query); sorted(got) != test.want || *got.Total != len(got.Rows) {

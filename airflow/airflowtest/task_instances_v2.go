@@ -37,7 +37,7 @@ func (d v2) listTaskInstances(c *call) answer {
 	if len(names) == 0 {
 		names = []string{"map_index"}
 	}
-	if l.order, problem = d.parseOrder(names); problem != nil {
+	if l.order, problem = d.parseOrder(names, sortable); problem != nil {
 		return *problem
 	}
 	if d.hasCursors() && c.query().Has("cursor") {
@@ -77,9 +77,14 @@ func (d v2) parsePath(c *call, f *filter) *answer {
 	return nil
 }
 
-// unserved reports whether Airflow has this filter, but not this server. A
-// filter that were ignored would make a wrong test pass.
-func unserved(key string) bool {
+// unserved answers a request with a filter that Airflow has, but this server
+// has not: one that were ignored would make a wrong test pass.
+func unserved(key string) answer {
+	return text(http.StatusNotImplemented, "airflowtest does not serve the filter "+key)
+}
+
+// unservedFilter reports whether Airflow has this filter, but not this server.
+func unservedFilter(key string) bool {
 	switch key {
 	case "try_number", "map_index", "operator", "version_number", "task_group_id", "task_id":
 		return true
@@ -90,8 +95,8 @@ func unserved(key string) bool {
 // parseFilter reads the filters of a GET list.
 func (d v2) parseFilter(c *call, f *filter) *answer {
 	for key, values := range c.query() {
-		if unserved(key) {
-			a := text(http.StatusNotImplemented, "airflowtest does not serve the filter "+key)
+		if unservedFilter(key) {
+			a := unserved(key)
 			return &a
 		}
 		switch key {
@@ -138,24 +143,31 @@ func (d v2) parseRange(f *filter, key, column, op, value string) *answer {
 	if column == "start_date" || column == "end_date" {
 		nulls = d.nullDates()
 	}
+	at, problem := d.parseQueryDate(key, value)
+	if problem == nil {
+		f.addDate(column, op, at, nulls)
+	}
+	return problem
+}
+
+// parseQueryDate reads the date of a GET list.
+func (d v2) parseQueryDate(key, value string) (time.Time, *answer) {
 	if seconds, err := strconv.ParseFloat(value, 64); err == nil {
-		f.addDate(column, op, time.UnixMicro(int64(seconds*1e6)), nulls)
-		return nil
+		return time.UnixMicro(int64(seconds * 1e6)), nil
 	}
 	at, err := time.Parse(time.RFC3339Nano, value)
 	if err == nil {
-		f.addDate(column, op, at, nulls)
-		return nil
+		return at, nil
 	}
 	if isNaive(value) {
 		a := d.databaseError()
-		return &a
+		return at, &a
 	}
 	reason := "input is too short"
 	if len(value) > len("2006-01-02") {
 		reason = "unexpected extra characters at the end of the input"
 	}
-	return d.unprocessable(invalid{kind: "datetime_from_date_parsing", where: "query", field: key, index: -1, input: value,
+	return at, d.unprocessable(invalid{kind: "datetime_from_date_parsing", where: "query", field: key, index: -1, input: value,
 		message: "Input should be a valid datetime or date, " + reason, context: object{{"error", reason}}})
 }
 
@@ -210,7 +222,7 @@ func (d v2) taskInstances(c *call, l listing) answer {
 			return internalServerError()
 		}
 	}
-	a := d.json(http.StatusOK, d.envelope(l, total, next, previous, rows))
+	a := d.json(http.StatusOK, d.envelope("task_instances", encodeRows(rows, d.taskInstance), l.cursor != nil, total, next, previous))
 	a.rows = len(rows)
 	return a
 }
@@ -218,15 +230,16 @@ func (d v2) taskInstances(c *call, l listing) answer {
 // totalLimit is how far a page with a cursor counts.
 const totalLimit = 50_000
 
-func (d v2) envelope(l listing, total int, next, previous any, rows []*TaskInstance) object {
+// envelope is a page of a list that may be read with a cursor.
+func (d v2) envelope(name string, rows any, withCursor bool, total int, next, previous any) object {
 	var entries, limit any = total, nil
-	if l.cursor != nil {
+	if withCursor {
 		entries, limit = nil, nil
 		if d.countsWithCursor() {
 			entries, limit = min(total, totalLimit), totalLimit
 		}
 	}
-	o := object{{"task_instances", encodeRows(rows, d.taskInstance)}, {"total_entries", entries}}
+	o := object{{name, rows}, {"total_entries", entries}}
 	if d.countsWithCursor() {
 		o = append(o, member{"total_entries_limit", limit})
 	}

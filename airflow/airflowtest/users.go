@@ -29,6 +29,8 @@ const (
 	// Op may also change task instances.
 	Op = Viewer | EditTaskInstances
 
+	// readRuns is what listing DAG runs needs.
+	readRuns = ReadDags | ReadDagRuns
 	// readInstances is what listing task instances needs.
 	readInstances = ReadDags | ReadDagRuns | ReadTaskInstances
 	// openToAll marks endpoints that need no login.

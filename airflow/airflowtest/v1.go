@@ -22,7 +22,14 @@ func (d v1) routes() []route {
 		{http.MethodGet, "/api/v1/health", openToAll, d.health},
 		{http.MethodGet, "/api/v1/version", openToAll, d.version},
 		{http.MethodGet, "/api/v1/pools", ReadPools, d.listPools},
+		{http.MethodGet, "/api/v1/dags", ReadDags, d.listDags},
+		{http.MethodGet, "/api/v1/dags/{dag}/dagRuns", readRuns, d.listDagRuns},
+		{http.MethodPost, "/api/v1/dags/~/dagRuns/list", readRuns, d.batchDagRuns},
 		{http.MethodGet, "/api/v1/dags/{dag}/dagRuns/{run}/taskInstances", readInstances, d.listTaskInstances},
+		{http.MethodGet, "/api/v1/dags/{dag}/dagRuns/{run}/taskInstances/{task}/tries", readInstances, d.listTries},
+		{http.MethodGet, "/api/v1/dags/{dag}/dagRuns/{run}/taskInstances/{task}/{index}/tries", readInstances, d.listTries},
+		{http.MethodGet, "/api/v1/dags/{dag}/dagRuns/{run}/taskInstances/{task}/dependencies", readInstances, d.listDependencies},
+		{http.MethodGet, "/api/v1/dags/{dag}/dagRuns/{run}/taskInstances/{task}/{index}/dependencies", readInstances, d.listDependencies},
 		{http.MethodGet, "/api/v1/dags/{dag}/dagRuns/{run}/taskInstances/{task}", readInstances, d.getTaskInstance},
 		{http.MethodGet, "/api/v1/dags/{dag}/dagRuns/{run}/taskInstances/{task}/{index}", readInstances, d.getTaskInstance},
 		{http.MethodPost, "/api/v1/dags/~/dagRuns/~/taskInstances/list", readInstances, d.batchTaskInstances},
@@ -149,13 +156,21 @@ func (d v1) parseParameter(q *query, key string, values []string) *answer {
 		q.filter.addNumber(op, seconds)
 		return nil
 	}
-	at, err := time.Parse(time.RFC3339Nano, last)
-	if err != nil {
-		return d.badRequest("%[1]s is not a 'date-time'\n\nFailed validating 'format' in schema:\n"+
-			"    {'type': 'string', 'format': 'date-time'}\n\nOn instance:\n    %[1]s", repr(last))
+	at, problem := d.parseQueryDate(last)
+	if problem == nil {
+		q.filter.addDate(column, op, at, nullNeverMatches)
 	}
-	q.filter.addDate(column, op, at, nullNeverMatches)
-	return nil
+	return problem
+}
+
+// parseQueryDate reads the date of a GET list.
+func (d v1) parseQueryDate(text string) (time.Time, *answer) {
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return at, d.badRequest("%[1]s is not a 'date-time'\n\nFailed validating 'format' in schema:\n"+
+			"    {'type': 'string', 'format': 'date-time'}\n\nOn instance:\n    %[1]s", repr(text))
+	}
+	return at, nil
 }
 
 func (d v1) setPage(q *query, key string, n int) *answer {

@@ -81,6 +81,20 @@ func (r release) countsWithCursor() bool { return r.atLeast(3, 3, 2) }
 // hasAwaitingInput reports whether the state awaiting_input exists.
 func (r release) hasAwaitingInput() bool { return r.atLeast(3, 3, 0) }
 
+// hasTries reports whether v1 lists attempts and dependencies.
+func (r release) hasTries() bool { return r.atLeast(2, 10, 0) }
+
+// hidesRecordedRetries reports whether …/tries of v1 leaves out an instance
+// that waits for a retry, whose attempt the history holds already.
+func (r release) hidesRecordedRetries() bool { return r.atLeast(2, 10, 4) }
+
+// countsWithFields reports whether /dags of v1 tells total_entries when it is
+// asked for some of the fields.
+func (r release) countsWithFields() bool { return r.atLeast(2, 10, 3) }
+
+// hasTimetableKinds reports whether DAGs of v2 tell what kind their timetable is.
+func (r release) hasTimetableKinds() bool { return r.atLeast(3, 2, 0) }
+
 // hasDisplayNames reports whether v2 rows carry dag_display_name and operator_name.
 func (r release) hasDisplayNames() bool { return r.atLeast(3, 1, 0) }
 

@@ -1,0 +1,233 @@
+package airflow
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"iter"
+	"maps"
+	"slices"
+	"time"
+)
+
+// RunQuestion asks which task instances of a run finished.
+type RunQuestion struct {
+	Run DagRun
+	// Since leaves out those that ended before; zero asks for all, those
+	// without an end date included.
+	Since time.Time
+}
+
+// finishedStates are those that a listing of finished instances selects;
+// removed is not one: such a row tells nothing about an attempt. UpForRetry is
+// there because its row shows the attempt that failed.
+var finishedStates = []State{StateSuccess, StateFailed, StateSkipped, StateUpstreamFailed, StateUpForRetry}
+
+const (
+	// batchRuns bounds the runs of one request to v2, whose index probes grow with its square.
+	batchRuns = 20
+	// batchDags bounds the DAGs of one request to v1, and batchSpan its range of execution dates.
+	batchDags = 25
+	batchSpan = 24 * time.Hour
+	// recent is how far back one question to v1 reaches for all DAGs at once, and
+	// laggard how far behind a run's watermark may be to take part in it.
+	recent  = 48 * time.Hour
+	laggard = 10 * time.Minute
+)
+
+// runScope is one request's share of the questions.
+type runScope struct {
+	DagIDs, RunIDs []string  // v2: the cross product; v1: DagIDs only; nil: any
+	Since          time.Time // end date; zero: no bound
+	From, To       time.Time // v1: execution dates; zero: no bound
+}
+
+// batchFilter is the body of the batch list of task instances on both APIs.
+type batchFilter struct {
+	States []State    `json:"state"`
+	DagIDs []string   `json:"dag_ids,omitempty"`
+	RunIDs []string   `json:"dag_run_ids,omitempty"`
+	Since  *time.Time `json:"end_date_gte,omitempty"`
+	From   *time.Time `json:"execution_date_gte,omitempty"`
+	To     *time.Time `json:"execution_date_lte,omitempty"`
+	Limit  int        `json:"page_limit"`
+	Order  string     `json:"order_by,omitempty"`
+}
+
+func newBatchFilter(q TaskInstanceQuery) batchFilter {
+	s := q.scope
+	return batchFilter{
+		States: q.States, DagIDs: s.DagIDs, RunIDs: s.RunIDs,
+		Since: orNull(s.Since), From: orNull(s.From), To: orNull(s.To), Limit: q.Room,
+	}
+}
+
+// FinishedTaskInstances lists the task instances of some runs that finished, or
+// wait for a retry, since the time each question names, each one once. Rows of
+// a run may also be older than its question. There must be one question for a run. It asks by run, because Airflow
+// has no index on end dates: on Airflow 3 in batches of 20 runs, on Airflow 2
+// once for all recent runs and in batches of 25 DAGs for the others.
+//
+// One answer holds room rows. The last pair of a listing that failed has an
+// error, an *Error that may wrap an *IncompleteError; the answers before it
+// were complete, and done was called with the questions of each, each one once.
+func (c *Client) FinishedTaskInstances(ctx context.Context, questions []RunQuestion, room int, done func([]RunQuestion)) iter.Seq2[TaskInstance, error] {
+	return func(yield func(TaskInstance, error) bool) {
+		s, err := c.server(ctx)
+		if err != nil {
+			yield(TaskInstance{}, err)
+			return
+		}
+		open := slices.Clone(questions)
+		for _, scope := range s.dialect.batches(questions, time.Now()) {
+			answered, left := scope.split(open)
+			if len(answered) == 0 {
+				continue // an earlier scope held all of it
+			}
+			runs := map[RunRef]struct{}{}
+			for _, q := range answered {
+				runs[q.Run.RunRef] = struct{}{}
+			}
+			w := &walk{client: c, server: s, seen: map[TaskInstanceRef]struct{}{},
+				query: TaskInstanceQuery{States: finishedStates, Room: room, scope: scope},
+				yield: func(t TaskInstance) bool {
+					if _, ok := runs[t.Run()]; !ok {
+						return true // of a run that no one asked for, or that another scope answers
+					}
+					return yield(t, nil)
+				}}
+			if err := w.batch(ctx); errors.Is(err, errStop) {
+				return
+			} else if err != nil {
+				yield(TaskInstance{}, err)
+				return
+			}
+			done(answered)
+			open = left
+		}
+	}
+}
+
+// split tells the questions that a complete answer to the scope answers from the others.
+func (s runScope) split(questions []RunQuestion) (answered, left []RunQuestion) {
+	for _, q := range questions {
+		if s.covers(q) {
+			answered = append(answered, q)
+		} else {
+			left = append(left, q)
+		}
+	}
+	return answered, left
+}
+
+func (s runScope) covers(q RunQuestion) bool {
+	switch {
+	case s.DagIDs != nil && !slices.Contains(s.DagIDs, q.Run.DagID),
+		s.RunIDs != nil && !slices.Contains(s.RunIDs, q.Run.RunID),
+		!s.Since.IsZero() && (q.Since.IsZero() || q.Since.Before(s.Since)),
+		!s.From.IsZero() && q.Run.LogicalDate.Before(s.From),
+		!s.To.IsZero() && q.Run.LogicalDate.After(s.To):
+		return false
+	}
+	return true
+}
+
+// batches of v2: runs that share an id or a DAG go together, so that the cross
+// product holds few others. Questions without a bound go apart, or their
+// batch would fetch every row of the others.
+func (v2) batches(questions []RunQuestion, _ time.Time) []runScope {
+	sorted := slices.SortedFunc(slices.Values(questions), func(a, b RunQuestion) int {
+		return cmp.Or(
+			cmp.Compare(boolToInt(a.Since.IsZero()), boolToInt(b.Since.IsZero())),
+			cmp.Compare(a.Run.RunID, b.Run.RunID),
+			cmp.Compare(a.Run.DagID, b.Run.DagID))
+	})
+	var scopes []runScope
+	for bounded := range chunksBy(sorted, func(q RunQuestion) bool { return q.Since.IsZero() }) {
+		for batch := range slices.Chunk(bounded, batchRuns) {
+			scopes = append(scopes, runScope{DagIDs: dagIDs(batch), RunIDs: runIDs(batch), Since: earliestSince(batch)})
+		}
+	}
+	return scopes
+}
+
+// batches of v1: one question for all recent runs, however many, because by
+// run it would cost more. Runs with old dates, runs that are far behind and
+// questions without a bound are asked by DAG and a range of execution dates.
+func (v1) batches(questions []RunQuestion, now time.Time) []runScope {
+	var together, apart []RunQuestion
+	for _, q := range questions {
+		if !q.Since.IsZero() && now.Sub(q.Run.LogicalDate) <= recent && now.Sub(q.Since) <= laggard {
+			together = append(together, q)
+		} else {
+			apart = append(apart, q)
+		}
+	}
+	var scopes []runScope
+	if len(together) > 0 {
+		from, _ := dates(together)
+		scopes = append(scopes, runScope{Since: earliestSince(together), From: from})
+	}
+	slices.SortFunc(apart, func(a, b RunQuestion) int {
+		return cmp.Or(cmp.Compare(boolToInt(a.Since.IsZero()), boolToInt(b.Since.IsZero())), a.Run.LogicalDate.Compare(b.Run.LogicalDate))
+	})
+	for len(apart) > 0 {
+		n, first := 0, apart[0]
+		dags := map[string]struct{}{}
+		for _, q := range apart {
+			dags[q.Run.DagID] = struct{}{}
+			if q.Since.IsZero() != first.Since.IsZero() || q.Run.LogicalDate.Sub(first.Run.LogicalDate) > batchSpan || len(dags) > batchDags {
+				break
+			}
+			n++
+		}
+		batch := apart[:n]
+		from, to := dates(batch)
+		scopes = append(scopes, runScope{DagIDs: dagIDs(batch), Since: earliestSince(batch), From: from, To: to})
+		apart = apart[n:]
+	}
+	return scopes
+}
+
+// chunksBy splits a slice wherever the key changes.
+func chunksBy[T any, K comparable](list []T, key func(T) K) iter.Seq[[]T] {
+	return func(yield func([]T) bool) {
+		for len(list) > 0 {
+			n := slices.IndexFunc(list, func(t T) bool { return key(t) != key(list[0]) })
+			if n < 0 {
+				n = len(list)
+			}
+			if !yield(list[:n]) {
+				return
+			}
+			list = list[n:]
+		}
+	}
+}
+
+func dagIDs(batch []RunQuestion) []string {
+	return distinct(batch, func(q RunQuestion) string { return q.Run.DagID })
+}
+
+func runIDs(batch []RunQuestion) []string {
+	return distinct(batch, func(q RunQuestion) string { return q.Run.RunID })
+}
+
+func distinct(batch []RunQuestion, field func(RunQuestion) string) []string {
+	set := map[string]struct{}{}
+	for _, q := range batch {
+		set[field(q)] = struct{}{}
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+// earliestSince is the earliest bound of a batch, zero when one has none.
+func earliestSince(batch []RunQuestion) time.Time {
+	return slices.MinFunc(batch, func(a, b RunQuestion) int { return a.Since.Compare(b.Since) }).Since
+}
+
+// dates are the first and last execution date of a batch.
+func dates(batch []RunQuestion) (first, last time.Time) {
+	byDate := func(a, b RunQuestion) int { return a.Run.LogicalDate.Compare(b.Run.LogicalDate) }
+	return slices.MinFunc(batch, byDate).Run.LogicalDate, slices.MaxFunc(batch, byDate).Run.LogicalDate
+}

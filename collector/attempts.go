@@ -1,0 +1,205 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
+)
+
+// attemptsValue is how far the ledger has come; its counts are series of their own.
+type attemptsValue struct {
+	waiting int // instances whose earlier attempts are still to be asked for
+}
+
+// attemptsPart keeps the ledger: it asks what finished in the runs that are
+// due, and for the earlier attempts of instances of which only a later one was seen.
+type attemptsPart struct {
+	books       *books
+	sweep       time.Duration
+	fanout      int
+	concurrency int
+	maxRows     int
+	lastTotal   int // rows of the largest answer so far
+}
+
+func newAttemptsPart(cfg *Config, concurrency int, books *books) *attemptsPart {
+	return &attemptsPart{books: books, sweep: cfg.Sweep, fanout: cfg.Fanout, concurrency: concurrency, maxRows: cfg.MaxRows}
+}
+
+func (*attemptsPart) name() string          { return "attempts" }
+func (*attemptsPart) open() bool            { return false }
+func (*attemptsPart) minAge() time.Duration { return 0 }
+
+// fetch asks nothing when it cannot know what to ask for.
+func (p *attemptsPart) fetch(ctx context.Context, client *airflow.Client, known facts) (value, error) {
+	unfinished, err := latest[*taskInstancesValue](known, (*taskInstancesPart)(nil).name())
+	if err != nil {
+		return nil, err
+	}
+	runs, err := latest[*dagRunsValue](known, (*dagRunsPart)(nil).name())
+	if err != nil {
+		return nil, err
+	}
+	p.books.listRuns(runs, p.sweep)
+	p.books.listUnfinished(unfinished)
+	err = p.askRuns(ctx, client)
+	if err == nil || answered(err) {
+		err = errors.Join(err, p.askTries(ctx, client)) // one run that cannot be read stops no other
+	}
+	p.books.prune(airflowNow(client))
+	if err != nil {
+		return nil, first(err)
+	}
+	return &attemptsValue{p.books.waiting()}, nil
+}
+
+// first is the first of joined errors.
+func first(err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()[0]
+	}
+	return err
+}
+
+// answered reports whether Airflow answered, though not with what was asked for.
+func answered(err error) bool {
+	e, ok := errors.AsType[*airflow.Error](err)
+	return ok && e.Status != 0 || isIncomplete(err)
+}
+
+func isIncomplete(err error) bool {
+	_, ok := errors.AsType[*airflow.IncompleteError](err)
+	return ok
+}
+
+// definite reports whether asking again would get the same answer.
+func definite(err error) bool {
+	e, ok := errors.AsType[*airflow.Error](err)
+	if !ok {
+		return false
+	}
+	switch e.Status {
+	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return false
+	}
+	return e.Status >= 400 && e.Status < 500
+}
+
+// askRuns asks what finished in the runs that are due.
+func (p *attemptsPart) askRuns(ctx context.Context, client *airflow.Client) error {
+	together, alone := p.books.questions(airflowNow(client), p.sweep)
+	failures := p.fanout
+	err := p.search(ctx, client, together, &failures)
+	for _, q := range alone[:min(len(alone), p.fanout)] {
+		if err != nil && !answered(err) {
+			return err
+		}
+		one := 1
+		if failed := p.search(ctx, client, []airflow.RunQuestion{q}, &one); err == nil {
+			err = failed
+		}
+	}
+	return err
+}
+
+// search asks questions together. When Airflow answers with an error, the run
+// that is to blame is searched for in halves, until so many failures are spent.
+func (p *attemptsPart) search(ctx context.Context, client *airflow.Client, questions []airflow.RunQuestion, failures *int) error {
+	if len(questions) == 0 || *failures == 0 {
+		return nil
+	}
+	left, err := p.ask(ctx, client, questions)
+	if err == nil {
+		return nil
+	}
+	*failures--
+	if !answered(err) {
+		return err
+	}
+	if len(left) > 1 {
+		_ = p.search(ctx, client, left[:len(left)/2], failures)
+		_ = p.search(ctx, client, left[len(left)/2:], failures)
+		return err
+	}
+	run, at := left[0].Run.RunRef, airflowNow(client)
+	if definite(err) && !isIncomplete(err) {
+		p.books.unreadable(run, at)
+	} else {
+		p.books.failed(run, isIncomplete(err), at)
+	}
+	return err
+}
+
+// ask returns the questions that got no complete answer. What did not fit is
+// asked for once more, with room.
+func (p *attemptsPart) ask(ctx context.Context, client *airflow.Client, questions []airflow.RunQuestion) (left []airflow.RunQuestion, err error) {
+	left, err = p.askOnce(ctx, client, questions)
+	incomplete, ok := errors.AsType[*airflow.IncompleteError](err)
+	if !ok || incomplete.Clamped || incomplete.Total > p.maxRows && len(left) > 1 {
+		return left, err
+	}
+	p.lastTotal = incomplete.Total
+	return p.askOnce(ctx, client, left)
+}
+
+func (p *attemptsPart) askOnce(ctx context.Context, client *airflow.Client, questions []airflow.RunQuestion) (left []airflow.RunQuestion, err error) {
+	at := airflowNow(client)
+	open := make(map[airflow.RunRef]airflow.RunQuestion, len(questions))
+	for _, q := range questions {
+		open[q.Run.RunRef] = q
+	}
+	done := func(questions []airflow.RunQuestion) {
+		p.books.answered(questions, at)
+		for _, q := range questions {
+			delete(open, q.Run.RunRef)
+		}
+	}
+	for t, failed := range client.FinishedTaskInstances(ctx, questions, roomFor(p.lastTotal, max(p.maxRows, p.lastTotal)), done) {
+		if failed != nil {
+			err = failed
+			break
+		}
+		p.books.finished(&t)
+	}
+	for _, q := range questions {
+		if _, ok := open[q.Run.RunRef]; ok {
+			left = append(left, q)
+		}
+	}
+	return left, err
+}
+
+// askTries asks for the earlier attempts of as many instances as the fan-out allows.
+func (p *attemptsPart) askTries(ctx context.Context, client *airflow.Client) error {
+	var g errgroup.Group // the zero value: one failure stops no other
+	g.SetLimit(p.concurrency)
+	for _, ref := range p.books.debts(p.fanout) {
+		g.Go(func() (err error) {
+			defer func() {
+				if r := recover(); r != nil {
+					err = &panicError{r, debug.Stack()}
+				}
+				if err != nil {
+					p.books.postpone(ref)
+				}
+			}()
+			rows, err := client.Tries(ctx, ref)
+			if err != nil && !definite(err) {
+				return err
+			}
+			p.books.settle(ref, rows)
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+func (v *attemptsValue) truncated() bool { return v.waiting > 0 }
+
+func (*attemptsValue) emit(*exposition) {}

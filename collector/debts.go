@@ -1,0 +1,125 @@
+package collector
+
+import (
+	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
+)
+
+// maxUnknown is how many attempts of an instance that Airflow tells nothing about are believed.
+const maxUnknown = 1000
+
+// debts takes the first n instances off the queue of those whose earlier attempts must be asked for.
+func (b *books) debts(n int) []airflow.TaskInstanceRef {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var taken []airflow.TaskInstanceRef
+	for len(b.owing) > 0 && len(taken) < n {
+		ref := b.owing[0]
+		b.owing = b.owing[1:]
+		if r, i := b.debtor(ref); r != nil {
+			i.queued = false
+			taken = append(taken, ref)
+		}
+	}
+	return taken
+}
+
+// waiting is how many instances are left in that queue.
+func (b *books) waiting() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := 0
+	for _, ref := range b.owing {
+		if r, _ := b.debtor(ref); r != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// debtor is the instance of that name if attempts of it must be asked for.
+func (b *books) debtor(ref airflow.TaskInstanceRef) (*run, *instance) {
+	r := b.runs[airflow.RunRef{DagID: ref.DagID, RunID: ref.RunID}]
+	if r == nil {
+		return nil, nil
+	}
+	i := r.instances[instanceKey{ref.TaskID, ref.MapIndex}]
+	if i == nil || i.owed == 0 {
+		return nil, nil
+	}
+	return r, i
+}
+
+// postpone puts an instance that could not be asked for at the end of the queue.
+func (b *books) postpone(ref airflow.TaskInstanceRef) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r, i := b.debtor(ref); r != nil && !i.queued {
+		i.queued = true
+		b.owing = append(b.owing, ref)
+	}
+}
+
+// settle takes the attempts of an instance as Airflow lists them; none: it
+// knows no such instance, or does not tell.
+func (b *books) settle(ref airflow.TaskInstanceRef, rows []airflow.TaskInstance) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r, i := b.debtor(ref)
+	switch {
+	case r == nil:
+		return
+	case len(rows) > 0, r.ended && !r.gone:
+		b.settleDebt(r, i, ref, rows)
+	case r.gone:
+		i.owed = 0
+	default:
+		i.unknown = true // the next listing of runs tells whether it was deleted
+	}
+}
+
+// settleUnanswered settles the debts that no answer came to; the run is still there.
+func (b *books) settleUnanswered(r *run) {
+	for key, i := range r.instances {
+		if i.unknown {
+			i.unknown = false
+			b.settleDebt(r, i, key.of(r.info.RunRef), nil)
+		}
+	}
+}
+
+// settleDebt counts the earlier attempts of an instance. One that Airflow does
+// not list has failed, or else there would be no later one.
+func (b *books) settleDebt(r *run, i *instance, ref airflow.TaskInstanceRef, rows []airflow.TaskInstance) {
+	attempts := make(map[int]*airflow.TaskInstance, len(rows))
+	for k := range rows {
+		attempts[rows[k].TryNumber] = &rows[k]
+	}
+	owed := i.owed
+	i.owed = 0
+	i.settled = max(i.settled, owed-1-maxUnknown)
+	for try := i.settled + 1; try < owed; try++ {
+		if i.ended(try) {
+			continue
+		}
+		t := attempts[try]
+		switch {
+		case t == nil, !t.State.Finished() && t.State != airflow.StateUpForRetry:
+			i.note(try, markRetried)
+			b.ledger.countRetry(ref.DagID, ref.TaskID)
+		case t.State == airflow.StateRemoved, !attempted(t), !t.EndDate.IsZero() && !t.EndDate.After(r.floor):
+			i.note(try, markSettled)
+		default:
+			r.seen(t.EndDate)
+			b.attemptEnded(i, t, howEnded(t))
+		}
+	}
+}
+
+// howEnded is how an attempt ended that another one followed: one that failed
+// had retries left, unless it failed for good and was cleared.
+func howEnded(t *airflow.TaskInstance) mark {
+	if t.State == airflow.StateUpForRetry || t.State == airflow.StateFailed && t.TryNumber <= t.MaxTries {
+		return markRetried
+	}
+	return markFinished
+}

@@ -1,0 +1,349 @@
+package collector
+
+import (
+	"hash/fnv"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
+)
+
+const (
+	// overlap is how far each question reaches back before the one that was
+	// answered last: rows are committed a little after the end that they name.
+	overlap = time.Minute
+	// settleAfter is how long a run that ended remembers its attempts.
+	settleAfter = 10 * time.Minute
+	// floorAge is how long it is remembered until when such a run was counted.
+	floorAge = 7 * 24 * time.Hour
+	// missedListings is how many listings of runs an active run may be missing in.
+	missedListings = 2
+)
+
+// books know what was counted of one Airflow and what must be asked to count
+// the rest. All times are on Airflow's clock. They know neither HTTP nor the
+// clock of this machine, and are safe for concurrent use.
+type books struct {
+	ledger *Ledger
+
+	mu sync.Mutex // guards what follows
+	// start is when the first complete collection began; what ended before does not count. Zero: not yet.
+	start    time.Time
+	listedAt time.Time // of the newest listing of runs; zero before the first
+	runs     map[airflow.RunRef]*run
+	floors   map[airflow.RunRef]floor
+	open     map[airflow.TaskInstanceRef]sighting // in the newest listing of unfinished instances
+	openAt   time.Time                            // when that was asked
+	begun    bool                                 // the unfinished instances of the first complete collection were seen
+	owing    []airflow.TaskInstanceRef            // instances whose earlier attempts must be asked for, in that order
+}
+
+// run is a DAG run whose attempts are remembered.
+type run struct {
+	info   airflow.DagRun
+	listed bool // a listing of runs has shown it; before, only an instance has
+
+	floor    time.Time // attempts that ended before do not count
+	newest   time.Time // the newest end of an attempt
+	examined time.Time // when the newest complete answer to a question about it was asked for
+	due      bool      // something ended that no question has shown yet
+	suspect  bool      // a question about it and others failed: it is asked alone
+	tried    time.Time // when it was asked alone
+	bounded  bool      // it is too large for a question without a bound
+
+	ended      bool      // also one that is no longer listed at all
+	gone       bool      // it is no longer listed
+	examinedAt time.Time // when it was examined after its end; zero: not yet
+	missed     int       // listings that it should have been in
+
+	instances map[instanceKey]*instance
+}
+
+// floor is what remains of a run that ended: what ended until then was counted.
+type floor struct {
+	until    time.Time
+	runEnd   time.Time // of the run
+	expires  time.Time
+	dateless []instanceKey // those that finished without any date
+}
+
+// sighting is how an unfinished instance was seen last.
+type sighting struct {
+	state airflow.State
+	try   int
+}
+
+func newBooks(l *Ledger) *books {
+	return &books{
+		ledger: l,
+		runs:   map[airflow.RunRef]*run{},
+		floors: map[airflow.RunRef]floor{},
+		open:   map[airflow.TaskInstanceRef]sighting{},
+	}
+}
+
+// runsListedAt is when the newest listing of runs that came here was asked.
+func (b *books) runsListedAt() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.listedAt
+}
+
+// run returns the run that a row belongs to. One that was in no listing of
+// runs cannot have had attempts before the newest of them, but in a former
+// life, which was counted then.
+func (b *books) run(ref airflow.RunRef) *run {
+	if r := b.runs[ref]; r != nil {
+		return r
+	}
+	r := &run{info: airflow.DagRun{RunRef: ref}, floor: b.start, instances: map[instanceKey]*instance{}}
+	if p := b.listedAt.Add(-overlap); p.After(r.floor) {
+		r.floor = p
+	}
+	if f, ok := b.floors[ref]; ok {
+		r.floor = f.until
+		for _, key := range f.dateless {
+			r.instance(key).countedAt(time.Time{})
+		}
+		delete(b.floors, ref)
+	}
+	r.newest, r.examined = r.floor, r.floor
+	b.runs[ref] = r
+	return r
+}
+
+// listRuns takes a complete listing of runs.
+func (b *books) listRuns(v *dagRunsValue, sweep time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !v.at.After(b.listedAt) {
+		return
+	}
+	first := b.start.IsZero()
+	if first {
+		b.start = v.at
+	}
+	listed := make(map[airflow.RunRef]struct{}, len(v.active)+len(v.ended))
+	for i := range v.active {
+		r := b.runIsActive(&v.active[i], listed)
+		if first { // nothing is to be found yet; the first sweep is spread out
+			r.due, r.examined = false, b.start.Add(-spread(r.info.RunRef, sweep))
+		}
+	}
+	for i := range v.ended {
+		b.runEnded(&v.ended[i], listed)
+	}
+	for ref, r := range b.runs {
+		if _, ok := listed[ref]; ok || r.ended {
+			continue
+		}
+		if r.missed++; r.missed >= missedListings {
+			b.lose(ref, r)
+		}
+	}
+	b.listedAt = v.at
+}
+
+// spread is a share of the interval that is always the same for a run.
+func spread(ref airflow.RunRef, interval time.Duration) time.Duration {
+	if interval <= 0 {
+		return 0
+	}
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(ref.DagID + "\xff" + ref.RunID))
+	return time.Duration(h.Sum64() % uint64(interval))
+}
+
+func (b *books) runIsActive(info *airflow.DagRun, listed map[airflow.RunRef]struct{}) *run {
+	r := b.run(info.RunRef)
+	listed[info.RunRef] = struct{}{}
+	if !r.listed || r.ended {
+		r.due = true
+	}
+	r.info, r.listed, r.missed = *info, true, 0
+	r.ended, r.gone, r.examinedAt = false, false, time.Time{}
+	b.settleUnanswered(r)
+	return r
+}
+
+func (b *books) runEnded(info *airflow.DagRun, listed map[airflow.RunRef]struct{}) {
+	if f, ok := b.floors[info.RunRef]; ok && f.runEnd.Equal(info.EndDate) {
+		return // the listing reaches back to what is settled
+	}
+	r := b.run(info.RunRef)
+	listed[info.RunRef] = struct{}{}
+	if r.ended && !r.gone && r.info.EndDate.Equal(info.EndDate) {
+		return
+	}
+	r.info, r.listed, r.missed = *info, true, 0
+	r.ended, r.gone, r.examinedAt = true, false, time.Time{}
+	b.settleUnanswered(r)
+}
+
+// lose treats a run that is in no listing any more as one that ended: should
+// it exist after all, its examination will show what it did.
+func (b *books) lose(ref airflow.RunRef, r *run) {
+	if !r.listed {
+		if !r.owes() && !b.hasOpen(r) {
+			delete(b.runs, ref)
+		}
+		return
+	}
+	r.ended, r.gone, r.examinedAt = true, true, time.Time{}
+	for _, i := range r.instances {
+		if i.unknown {
+			i.owed, i.unknown = 0, false
+		}
+	}
+}
+
+func (b *books) hasOpen(r *run) bool {
+	for key := range r.instances {
+		if _, ok := b.open[key.of(r.info.RunRef)]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// listUnfinished takes a complete listing of the unfinished instances, or one
+// that lacks some states: what was in one of those may be there still.
+func (b *books) listUnfinished(v *taskInstancesValue) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	first := !b.begun // what came before is settled, and what runs was started before
+	b.begun = true
+	if v.tasks == nil || !v.at.After(b.openAt) {
+		return
+	}
+	now := make(map[airflow.TaskInstanceRef]sighting, len(v.rows))
+	for i := range v.rows {
+		t := &v.rows[i]
+		now[t.Ref()] = sighting{t.State, t.TryNumber}
+		if first {
+			b.run(t.Run()).instance(keyOf(t)).settleBefore(t)
+		}
+		b.row(t)
+	}
+	for ref, last := range b.open {
+		if _, ok := now[ref]; ok {
+			continue
+		}
+		if _, missing := v.missing[last.state]; missing {
+			now[ref] = last
+			continue
+		}
+		if r := b.runs[airflow.RunRef{DagID: ref.DagID, RunID: ref.RunID}]; r != nil {
+			r.due = true
+		}
+	}
+	b.open, b.openAt = now, v.at
+}
+
+// questions are about the runs that are due: those that can be asked together,
+// and those that must be asked one by one.
+func (b *books) questions(now time.Time, sweep time.Duration) (together, alone []airflow.RunQuestion) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range b.runs {
+		examine := r.ended && r.examinedAt.IsZero()
+		if !r.listed || !examine && !r.due && (r.ended || now.Sub(r.examined) < sweep) {
+			continue
+		}
+		q := airflow.RunQuestion{Run: r.info}
+		if !examine || r.bounded {
+			q.Since = r.examined.Add(-overlap)
+			if q.Since.Before(r.floor) {
+				q.Since = r.floor
+			}
+		}
+		if r.suspect {
+			alone = append(alone, q)
+			continue
+		}
+		together = append(together, q)
+	}
+	slices.SortFunc(alone, func(x, y airflow.RunQuestion) int { // the one that waits longest first
+		return b.runs[x.Run.RunRef].tried.Compare(b.runs[y.Run.RunRef].tried)
+	})
+	return together, alone
+}
+
+// answered notes complete answers to questions that were asked at the given time.
+func (b *books) answered(questions []airflow.RunQuestion, at time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, q := range questions {
+		r := b.runs[q.Run.RunRef]
+		if r == nil {
+			continue
+		}
+		r.due, r.suspect, r.examined = false, false, at
+		if r.ended && r.examinedAt.IsZero() && (q.Since.IsZero() || r.bounded) {
+			r.examinedAt = at
+		}
+	}
+}
+
+// failed notes a run about which a question of its own got no complete answer:
+// it is asked alone from now on, so that the others are spared.
+func (b *books) failed(ref airflow.RunRef, tooMany bool, at time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r := b.runs[ref]; r != nil {
+		r.suspect, r.tried = true, at
+		r.bounded = r.bounded || tooMany
+	}
+}
+
+// unreadable notes a run that Airflow will tell nothing about.
+func (b *books) unreadable(ref airflow.RunRef, at time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := b.runs[ref]
+	if r == nil {
+		return
+	}
+	r.due, r.examined = false, at
+	if r.ended {
+		r.examinedAt = at
+	}
+}
+
+// prune replaces runs that ended by their floor, once all is counted, and forgets old floors.
+func (b *books) prune(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for ref, r := range b.runs {
+		if !r.ended || r.examinedAt.IsZero() || r.due || now.Sub(r.examinedAt) < settleAfter || r.owes() || b.hasOpen(r) {
+			continue
+		}
+		delete(b.runs, ref)
+		if !r.gone {
+			b.floors[ref] = floor{r.newest, r.info.EndDate, r.examinedAt.Add(floorAge), r.dateless()}
+		}
+	}
+	for ref, f := range b.floors {
+		if now.After(f.expires) {
+			delete(b.floors, ref)
+		}
+	}
+}
+
+// forget drops a DAG that is gone, with its series.
+func (b *books) forget(dagID string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for ref := range b.runs {
+		if ref.DagID == dagID {
+			delete(b.runs, ref)
+		}
+	}
+	for ref := range b.floors {
+		if ref.DagID == dagID {
+			delete(b.floors, ref)
+		}
+	}
+	b.ledger.forget(dagID)
+}
