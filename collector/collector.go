@@ -71,14 +71,16 @@ func New(o Options) (*Collector, error) {
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.ledger.configure(&o.Config)
 	books := c.ledger.open(o.Airflow.URL)
+	followers := []part{newAttemptsPart(&o.Config, o.Airflow.Concurrency, books)}
+	if o.Config.Blocked.Enabled {
+		followers = append(followers, newBlockedPart(&o.Config, o.Airflow.Concurrency))
+	}
 	for stage, parts := range [stageCount][]part{{
 		healthPart{},
 		newTaskInstancesPart(o.Config.MaxRows),
 		newDagRunsPart(o.Config.MaxRows, books),
 		poolsPart{},
-	}, {
-		newAttemptsPart(&o.Config, o.Airflow.Concurrency, books),
-	}} {
+	}, followers} {
 		for _, p := range parts {
 			c.parts = append(c.parts, &partState{part: p, stage: stage})
 			c.telemetry.seed(p.name())
