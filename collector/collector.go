@@ -212,7 +212,7 @@ func (c *Collector) plan(f *flight) [][]*partState {
 
 // refresh fetches the given parts side by side. The limit on requests is the client's.
 func (c *Collector) refresh(ctx context.Context, parts []*partState) {
-	known := c.facts()
+	known := c.begin(parts)
 	var g errgroup.Group
 	for _, s := range parts {
 		g.Go(func() error {
@@ -229,10 +229,14 @@ func (c *Collector) refresh(ctx context.Context, parts []*partState) {
 	_ = g.Wait() // the errors are kept with the parts
 }
 
-// facts copies what the parts know.
-func (c *Collector) facts() facts {
+// begin notes that the refresh of some parts starts now, and copies what all parts know.
+func (c *Collector) begin(parts []*partState) facts {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	now := time.Now()
+	for _, s := range parts {
+		s.attemptedAt = now
+	}
 	known := facts{}
 	for _, s := range c.parts {
 		known[s.part.name()] = fact{s.value, s.err}
