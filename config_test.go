@@ -88,6 +88,8 @@ func TestConfigErrorsNameKeyOrLine(t *testing.T) {
 		"seed hold":               {"airflow: {url: 'http://localhost:8080'}\ncollector: {seed_hold: -1s}\n", "collector.seed_hold: -1s"},
 		"histograms":              {"airflow: {url: 'http://localhost:8080'}\ncollector: {histograms: none}\n", `collector.histograms: "none"`},
 		"duration buckets":        {"airflow: {url: 'http://localhost:8080'}\ncollector: {duration_buckets: [1s, 1s]}\n", "collector.duration_buckets"},
+		"blocked after":           {"airflow: {url: 'http://localhost:8080'}\ncollector: {blocked: {after: -1s}}\n", "collector.blocked.after: -1s"},
+		"blocked refresh":         {"airflow: {url: 'http://localhost:8080'}\ncollector: {blocked: {refresh: 1s}}\n", "collector.blocked.refresh: 1s"},
 		"wait buckets":            {"airflow: {url: 'http://localhost:8080'}\ncollector: {wait_buckets: []}\n", "collector.wait_buckets"},
 		"rows":                    {"airflow: {url: 'http://localhost:8080'}\ncollector: {max_rows: 0}\n", "collector.max_rows: 0"},
 	} {

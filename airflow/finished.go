@@ -44,7 +44,7 @@ type runScope struct {
 
 // batchFilter is the body of the batch list of task instances on both APIs.
 type batchFilter struct {
-	States []State    `json:"state"`
+	States []*State   `json:"state"` // nil for StateNone
 	DagIDs []string   `json:"dag_ids,omitempty"`
 	RunIDs []string   `json:"dag_run_ids,omitempty"`
 	Since  *time.Time `json:"end_date_gte,omitempty"`
@@ -56,8 +56,14 @@ type batchFilter struct {
 
 func newBatchFilter(q TaskInstanceQuery) batchFilter {
 	s := q.scope
+	states := make([]*State, len(q.States))
+	for i, state := range q.States {
+		if state != StateNone {
+			states[i] = &state
+		}
+	}
 	return batchFilter{
-		States: q.States, DagIDs: s.DagIDs, RunIDs: s.RunIDs,
+		States: states, DagIDs: s.DagIDs, RunIDs: s.RunIDs,
 		Since: orNull(s.Since), From: orNull(s.From), To: orNull(s.To), Limit: q.Room,
 	}
 }

@@ -67,10 +67,14 @@ func first(err error) error {
 	return err
 }
 
-// answered reports whether Airflow answered, though not with what was asked for.
+// answered reports whether Airflow answered, though not with what was asked
+// for, so that other questions may fare better.
 func answered(err error) bool {
+	if isIncomplete(err) {
+		return true
+	}
 	e, ok := errors.AsType[*airflow.Error](err)
-	return ok && e.Status != 0 || isIncomplete(err)
+	return ok && e.Status != 0 && e.Class != airflow.ClassAuth && e.Class != airflow.ClassRateLimited
 }
 
 func isIncomplete(err error) bool {

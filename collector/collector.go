@@ -72,14 +72,16 @@ func New(o Options) (*Collector, error) {
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.ledger.configure(&o.Config)
 	books := c.ledger.open(o.Airflow.URL)
+	followers := []part{newAttemptsPart(&o.Config, o.Airflow.Concurrency, books)}
+	if o.Config.Blocked.Enabled {
+		followers = append(followers, newBlockedPart(&o.Config, o.Airflow.Concurrency))
+	}
 	for stage, parts := range [stageCount][]part{{
 		healthPart{},
 		newTaskInstancesPart(o.Config.MaxRows, o.Airflow.List == airflow.ListGet),
 		newDagRunsPart(o.Config.MaxRows, books),
 		poolsPart{},
-	}, {
-		newAttemptsPart(&o.Config, o.Airflow.Concurrency, books),
-	}} {
+	}, followers} {
 		for _, p := range parts {
 			c.parts = append(c.parts, &partState{part: p, stage: stage})
 			c.telemetry.seed(p.name())
@@ -285,7 +287,7 @@ func (c *Collector) results() []partState {
 
 // refresh fetches the given parts side by side. The limit on requests is the client's.
 func (c *Collector) refresh(ctx context.Context, parts []*partState) {
-	known := c.facts()
+	known := c.begin(parts)
 	var g errgroup.Group
 	for _, s := range parts {
 		g.Go(func() error {
@@ -306,10 +308,14 @@ func (c *Collector) refresh(ctx context.Context, parts []*partState) {
 	_ = g.Wait() // the errors are kept with the parts
 }
 
-// facts copies what the parts know.
-func (c *Collector) facts() facts {
+// begin notes that the refresh of some parts starts now, and copies what all parts know.
+func (c *Collector) begin(parts []*partState) facts {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	now := time.Now()
+	for _, s := range parts {
+		s.attemptedAt = now
+	}
 	known := facts{}
 	for _, s := range c.parts {
 		known[s.part.name()] = fact{s.value, s.err}

@@ -34,6 +34,20 @@ type Config struct {
 	// DurationBuckets and WaitBuckets are the bounds of the classic histograms.
 	DurationBuckets []time.Duration `yaml:"duration_buckets"`
 	WaitBuckets     []time.Duration `yaml:"wait_buckets"`
+
+	Blocked BlockedConfig `yaml:"blocked"`
+}
+
+// BlockedConfig says whether and of whom Airflow is asked why it waits: a
+// question that can change what it asks about.
+type BlockedConfig struct {
+	Enabled bool `yaml:"enabled"`
+	// Stalled lets instances without a state be asked for, in runs in which nothing moves.
+	Stalled bool `yaml:"stalled"`
+	// After is how long an instance must have been scheduled.
+	After time.Duration `yaml:"after"`
+	// Refresh is how long an answer is kept.
+	Refresh time.Duration `yaml:"refresh"`
 }
 
 // The kinds of histograms, for [Config.Histograms].
@@ -54,6 +68,7 @@ func DefaultConfig() Config {
 		Fanout:            10,
 		SeedHold:          time.Minute,
 		Histograms:        HistogramsBoth,
+		Blocked:           BlockedConfig{Enabled: true, Stalled: true, After: time.Minute, Refresh: 2 * time.Minute},
 		DurationBuckets: []time.Duration{
 			time.Second, 10 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute,
 			time.Hour, 3 * time.Hour, 6 * time.Hour, 24 * time.Hour,
@@ -83,6 +98,10 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("collector.seed_hold: %s, want 0s or more", c.SeedHold)
 	case c.Histograms != HistogramsClassic && c.Histograms != HistogramsNative && c.Histograms != HistogramsBoth:
 		return fmt.Errorf("collector.histograms: %q is none of classic, native and both", c.Histograms)
+	case c.Blocked.After < 0:
+		return fmt.Errorf("collector.blocked.after: %s, want 0s or more", c.Blocked.After)
+	case c.Blocked.Refresh < 10*time.Second:
+		return fmt.Errorf("collector.blocked.refresh: %s, want at least 10s", c.Blocked.Refresh)
 	case !rising(c.DurationBuckets):
 		return fmt.Errorf("collector.duration_buckets: want at least one bound, each larger than the one before")
 	case !rising(c.WaitBuckets):

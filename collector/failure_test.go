@@ -30,7 +30,7 @@ func TestGoldenFailures(t *testing.T) {
 	}{
 		"refused": {
 			spoil: (*airflowtest.Server).Stop,
-			log:   []string{"collector=health,task_instances,dag_runs,pools,attempts", "class=connect", "nothing answers at airflow.url"},
+			log:   []string{"collector=health,task_instances,dag_runs,pools,attempts,blocked", "class=connect", "nothing answers at airflow.url"},
 		},
 		"no_such_host": {
 			change: func(o *Options) {
@@ -38,38 +38,38 @@ func TestGoldenFailures(t *testing.T) {
 					return nil, &net.DNSError{Err: "no such host", Name: "airflow.test", IsNotFound: true}
 				}
 			},
-			log: []string{"collector=health,task_instances,dag_runs,pools,attempts", "class=dns", "does not resolve"},
+			log: []string{"collector=health,task_instances,dag_runs,pools,attempts,blocked", "class=dns", "does not resolve"},
 		},
 		"not_airflow": {
 			spoil: func(s *airflowtest.Server) {
 				s.Inject(nil, airflowtest.Status(404, http.Header{"Content-Type": {"text/html"}}, "<html>"))
 			},
-			log: []string{"collector=health,task_instances,dag_runs,pools,attempts", "class=client", "no Airflow API at this address"},
+			log: []string{"collector=health,task_instances,dag_runs,pools,attempts,blocked", "class=client", "no Airflow API at this address"},
 		},
 		"login_page": {
 			spoil: func(s *airflowtest.Server) { s.Inject(nil, airflowtest.LoginPage()) },
-			log:   []string{"collector=health,task_instances,dag_runs,pools,attempts", "class=decode", "a page of HTML", "login page"},
+			log:   []string{"collector=health,task_instances,dag_runs,pools,attempts,blocked", "class=decode", "a page of HTML", "login page"},
 		},
 		"redirect": {
 			spoil: func(s *airflowtest.Server) {
 				s.Inject(nil, airflowtest.Redirect("https://login.example.org/?state=secret", 302))
 			},
-			log: []string{"collector=health,task_instances,dag_runs,pools,attempts", "class=redirect", "https://login.example.org/", "never followed"},
+			log: []string{"collector=health,task_instances,dag_runs,pools,attempts,blocked", "class=redirect", "https://login.example.org/", "never followed"},
 		},
 		"wrong_password_v1": {
 			version: "2.11.2", change: as("viewer", "wrong"),
-			log: []string{"collector=task_instances,dag_runs,pools,attempts", "class=forbidden", "a wrong user or password"},
+			log: []string{"collector=task_instances,dag_runs,pools,attempts,blocked", "class=forbidden", "a wrong user or password"},
 		},
 		"wrong_password_2.10.5": {
 			version: "2.10.5", change: as("viewer", "wrong"),
-			log: []string{"collector=task_instances,dag_runs,pools,attempts", "class=auth", "check airflow.username and airflow.password"},
+			log: []string{"collector=task_instances,dag_runs,pools,attempts,blocked", "class=auth", "check airflow.username and airflow.password"},
 		},
 		"wrong_password_v2": {
 			change: as("viewer", "wrong"),
-			log:    []string{"collector=task_instances,dag_runs,pools,attempts", "class=auth", "check airflow.username and airflow.password"},
+			log:    []string{"collector=task_instances,dag_runs,pools,attempts,blocked", "class=auth", "check airflow.username and airflow.password"},
 		},
 		"no_login_v2": {
-			log: []string{"collector=task_instances,dag_runs,pools,attempts", "class=auth", "Not authenticated"},
+			log: []string{"collector=task_instances,dag_runs,pools,attempts,blocked", "class=auth", "Not authenticated"},
 		},
 		"missing_right_v1": {
 			version: "2.11.2", change: as("nopools", "right"),
@@ -90,19 +90,19 @@ func TestGoldenFailures(t *testing.T) {
 			spoil: func(s *airflowtest.Server) {
 				s.Inject(airflowtest.On("POST", listing), airflowtest.Status(500, jsonHeader, `{"detail":"broken"}`))
 			},
-			log: []string{"collector=task_instances,attempts", "class=server", "broken", "look for this path in the log"},
+			log: []string{"collector=task_instances,attempts,blocked", "class=server", "broken", "look for this path in the log"},
 		},
 		"list_truncated": {
 			change: as("viewer", "right"),
 			spoil:  func(s *airflowtest.Server) { s.Inject(airflowtest.On("POST", listing), airflowtest.Truncate(900)) },
-			log:    []string{"collector=task_instances,attempts", "class=connect", "closed before the answer was complete"},
+			log:    []string{"collector=task_instances,attempts,blocked", "class=connect", "closed before the answer was complete"},
 		},
 		"list_truncated_unseen": { // a proxy that ends the body as if it were whole
 			change: as("viewer", "right"),
 			spoil: func(s *airflowtest.Server) {
 				s.Inject(airflowtest.On("POST", listing), airflowtest.Rewrite(func(b []byte) []byte { return b[:900] }))
 			},
-			log: []string{"collector=task_instances,attempts", "class=decode", "not the expected JSON"},
+			log: []string{"collector=task_instances,attempts,blocked", "class=decode", "not the expected JSON"},
 		},
 		"list_of_other_names": {
 			change: as("viewer", "right"),
@@ -111,12 +111,12 @@ func TestGoldenFailures(t *testing.T) {
 					return []byte(strings.Replace(string(b), `"task_id":`, `"task":`, 1))
 				}))
 			},
-			log: []string{"collector=task_instances,attempts", "class=decode", "a task instance without task_id"},
+			log: []string{"collector=task_instances,attempts,blocked", "class=decode", "a task instance without task_id"},
 		},
 		"too_large": {
 			change: func(o *Options) { as("viewer", "right")(o); o.Airflow.MaxResponseBytes = 1 << 20 },
 			spoil:  func(s *airflowtest.Server) { s.Inject(airflowtest.On("POST", listing), airflowtest.EndlessBody()) },
-			log:    []string{"collector=task_instances,attempts", "class=too_large", "more than 1048576 bytes", "airflow.max_response_bytes"},
+			log:    []string{"collector=task_instances,attempts,blocked", "class=too_large", "more than 1048576 bytes", "airflow.max_response_bytes"},
 		},
 		"too_many_rows": {
 			change: func(o *Options) { as("viewer", "right")(o); o.Config.MaxRows = 5 },

@@ -185,7 +185,7 @@ func (b *books) runEnded(info *airflow.DagRun, listed map[airflow.RunRef]struct{
 // it exist after all, its examination will show what it did.
 func (b *books) lose(ref airflow.RunRef, r *run) {
 	if !r.listed {
-		if !r.owes() && !b.hasOpen(r) {
+		if !b.hasOpen(r) {
 			delete(b.runs, ref)
 		}
 		return

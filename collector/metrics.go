@@ -31,6 +31,8 @@ const (
 	taskInstances
 	taskInstancesOldest
 	taskInstancesRetrying
+	taskInstancesBlocked
+	taskInstancesWaiting
 	queueTaskInstances
 	poolSlots
 	poolSize
@@ -78,6 +80,8 @@ var table = [metricCount]Metric{
 	taskInstances:           {"airflow_task_instances", "gauge", []string{"dag_id", "task_id", "state"}, "Unfinished task instances by task, those without a state excluded. Sparse."},
 	taskInstancesOldest:     {"airflow_task_instances_oldest_timestamp_seconds", "gauge", []string{"dag_id", "state"}, "Since when the oldest of these task instances waits or works; where Airflow does not tell, since when the exporter sees it so. Sparse."},
 	taskInstancesRetrying:   {"airflow_task_instances_retrying", "gauge", []string{"dag_id", "task_id"}, "Unfinished task instances that are past their first attempt or wait for the next. Sparse."},
+	taskInstancesBlocked:    {"airflow_task_instances_blocked", "gauge", []string{"dag_id", "task_id", "reason"}, "Waiting task instances for which Airflow names this reason; one with two reasons counts under both. Sparse."},
+	taskInstancesWaiting:    {"airflow_task_instances_waiting", "gauge", []string{"examined"}, "Task instances scheduled for longer than collector.blocked.after, and those without a state in queued, paused and stalled runs, by whether their reason is known."},
 	queueTaskInstances:      {"airflow_queue_task_instances", "gauge", []string{"queue", "state"}, "Task instances queued for and running in each worker queue. Dense over the two states, for each queue seen since the exporter started."},
 	poolSlots:               {"airflow_pool_slots", "gauge", []string{"pool", "state"}, "Slots of the pool that are open, running, queued, scheduled or deferred. An unlimited pool has no open ones."},
 	poolSize:                {"airflow_pool_size_slots", "gauge", []string{"pool"}, "Configured slots of the pool, +Inf for an unlimited one."},

@@ -2,6 +2,9 @@ package collector
 
 import (
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -71,12 +74,29 @@ func (r *reporter) works(name string, v value) {
 	switch last := r.told[name]; {
 	case last == now:
 	case now == toldTruncated:
-		_ = level.Warn(r.logger).Log("msg", "too much to list: details are missing", "collector", name,
-			"advice", "raise collector.max_rows if Airflow really has that many unfinished task instances")
+		r.cut(name, v)
+	case last == toldTruncated && name != (*taskInstancesPart)(nil).name(): // as little news as that it was cut
 	default:
 		_ = level.Info(r.logger).Log("msg", "works again", "collector", name)
 	}
 	r.told[name] = now
+}
+
+// cut reports that a part is cut short. Parts that follow the task instances
+// are so for the same reason, or for a moment only.
+func (r *reporter) cut(name string, v value) {
+	instances, ok := v.(*taskInstancesValue)
+	switch {
+	case !ok:
+		_ = level.Debug(r.logger).Log("msg", "not all could be asked for yet", "collector", name)
+	case len(instances.missing) > 0:
+		_ = level.Warn(r.logger).Log("msg", "Airflow fails to list some states: their details are missing", "collector", name,
+			"states", strings.Trim(fmt.Sprint(slices.Sorted(maps.Keys(instances.missing))), "[]"),
+			"advice", "look for the reason in the log of Airflow's API server; it may be one damaged row of its table task_instance")
+	default:
+		_ = level.Warn(r.logger).Log("msg", "too much to list: details are missing", "collector", name,
+			"advice", "raise collector.max_rows if Airflow really has that many unfinished task instances")
+	}
 }
 
 // bug reports what should never happen.

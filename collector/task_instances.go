@@ -12,8 +12,9 @@ import (
 // taskInstancesValue is the unfinished task instances, summed up. When there
 // were too many to list, all but states is nil.
 type taskInstancesValue struct {
-	at   time.Time              // when they were listed, on Airflow's clock
-	rows []airflow.TaskInstance // all of them, for the parts that follow
+	at    time.Time              // when they were listed, on Airflow's clock
+	rows  []airflow.TaskInstance // all of them, for the parts that follow
+	since []time.Time            // since when each of the rows waits or works
 	// missing counts what could not be listed, by state; the other fields lack these states.
 	missing map[airflow.State]int
 
@@ -301,6 +302,7 @@ func newTaskInstancesValue(states []airflow.State) *taskInstancesValue {
 func (v *taskInstancesValue) add(t *airflow.TaskInstance, s attemptSeen) {
 	task := task{t.DagID, t.TaskID}
 	since := waitsSince(t, s)
+	v.since = append(v.since, since)
 	v.states[t.State]++
 	v.tasks[taskState{task, t.State}]++
 	if t.TryNumber > 1 || t.State == airflow.StateUpForRetry {

@@ -1,0 +1,363 @@
+package collector
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
+)
+
+// blockedValue is why waiting task instances wait. When they could not be
+// listed, reasons is nil.
+type blockedValue struct {
+	reasons  map[taskReason]int
+	examined int  // whose reason is known
+	left     int  // those left out: too many at once, or not safe to ask
+	cut      bool // there are more, in runs that could not be listed yet
+}
+
+type taskReason struct {
+	task
+	reason string
+}
+
+const (
+	// stalledAfter is how long nothing may move in a run before its instances
+	// without a state are asked for: the scheduler has then looked at each of
+	// them many times, and asking changes nothing that it would not have changed.
+	stalledAfter = 5 * time.Minute
+	// pausedAge is how old the list of paused DAGs may be.
+	pausedAge = time.Minute
+	// freshRuns is how old a listing of runs may be for instances without a state to be asked for.
+	freshRuns = 10 * time.Second
+	// statelessListings is how many listings of instances without a state a collection may ask for.
+	statelessListings = 3
+)
+
+// blockedPart asks Airflow why instances wait. The question is a GET that can
+// write, so it is asked with care; see mayAsk and stalled.
+type blockedPart struct {
+	cfg         BlockedConfig
+	fanout      int
+	concurrency int
+	maxRows     int
+
+	paused   map[string]struct{}
+	pausedAt time.Time
+	quiet    map[airflow.RunRef]time.Time // running runs with nothing scheduled, queued or running, and since when
+	listed   map[airflow.RunRef]statelessRun
+
+	mu      sync.Mutex // guards answers while they come in
+	answers map[airflow.TaskInstanceRef]reasonsAnswer
+}
+
+// statelessRun is a run's instances without a state, as they were listed last.
+type statelessRun struct {
+	at   time.Time
+	rows []airflow.TaskInstance
+}
+
+// reasonsAnswer is what Airflow said of an instance; no reasons: nothing that helps.
+type reasonsAnswer struct {
+	at      time.Time
+	state   airflow.State
+	reasons map[string]struct{}
+}
+
+// waiting is an instance that waits. A known reason need not be asked for.
+type waiting struct {
+	instance *airflow.TaskInstance
+	since    time.Time
+	known    string
+	stalled  bool
+}
+
+func newBlockedPart(cfg *Config, concurrency int) *blockedPart {
+	return &blockedPart{
+		cfg: cfg.Blocked, fanout: cfg.Fanout, concurrency: concurrency, maxRows: cfg.MaxRows,
+		quiet: map[airflow.RunRef]time.Time{}, listed: map[airflow.RunRef]statelessRun{},
+		answers: map[airflow.TaskInstanceRef]reasonsAnswer{},
+	}
+}
+
+func (*blockedPart) name() string          { return "blocked" }
+func (*blockedPart) open() bool            { return false }
+func (*blockedPart) minAge() time.Duration { return 0 }
+
+// fetch asks nothing at all while the scheduler is not healthy: what waits then waits for it.
+func (p *blockedPart) fetch(ctx context.Context, client *airflow.Client, known facts) (value, error) {
+	unfinished, err := latest[*taskInstancesValue](known, (*taskInstancesPart)(nil).name())
+	if err != nil {
+		return nil, err
+	}
+	runs, err := latest[*dagRunsValue](known, (*dagRunsPart)(nil).name())
+	if err != nil {
+		return nil, err
+	}
+	health, err := latest[*healthValue](known, healthPart{}.name())
+	if err != nil {
+		return nil, err
+	}
+	if unfinished.tasks == nil {
+		return &blockedValue{}, nil
+	}
+	mayAsk := health.health["scheduler"].Healthy
+	p.watch(unfinished, runs, mayAsk)
+	cut := false
+	if mayAsk {
+		if err := p.learnPaused(ctx, client, unfinished, runs); err != nil {
+			return nil, err
+		}
+		if cut, err = p.list(ctx, client, runs, unfinished.at); err != nil {
+			return nil, err
+		}
+	}
+	all := p.collect(unfinished, runs)
+	if mayAsk {
+		fresh := unfinished.at.Sub(runs.at) <= freshRuns && len(unfinished.missing) == 0
+		if err := p.ask(ctx, client, p.choose(all, unfinished.at, fresh)); err != nil {
+			return nil, err
+		}
+	}
+	return p.sum(all, unfinished.at, cut), nil
+}
+
+// watch notes since when nothing moves in the running runs. The clock starts
+// anew whenever that cannot be told, and when the scheduler had no chance.
+func (p *blockedPart) watch(unfinished *taskInstancesValue, runs *dagRunsValue, healthy bool) {
+	if !healthy || len(unfinished.missing) > 0 {
+		clear(p.quiet)
+		return
+	}
+	moving := map[airflow.RunRef]struct{}{}
+	for i := range unfinished.rows {
+		moving[unfinished.rows[i].Run()] = struct{}{}
+	}
+	quiet := map[airflow.RunRef]time.Time{}
+	for _, r := range runs.active {
+		_, moves := moving[r.RunRef]
+		_, paused := p.paused[r.DagID]
+		if r.State != airflow.RunRunning || moves || paused {
+			continue
+		}
+		quiet[r.RunRef] = unfinished.at
+		if since, ok := p.quiet[r.RunRef]; ok {
+			quiet[r.RunRef] = since
+		}
+	}
+	p.quiet = quiet
+}
+
+// stalled reports whether nothing has moved in a run for long.
+func (p *blockedPart) stalled(ref airflow.RunRef, now time.Time) bool {
+	since, ok := p.quiet[ref]
+	return ok && now.Sub(since) >= stalledAfter
+}
+
+// learnPaused refreshes the list of paused DAGs when something waits.
+func (p *blockedPart) learnPaused(ctx context.Context, client *airflow.Client, unfinished *taskInstancesValue, runs *dagRunsValue) error {
+	if unfinished.at.Sub(p.pausedAt) < pausedAge || len(runs.active) == 0 {
+		return nil
+	}
+	paused, err := client.PausedDags(ctx)
+	if err != nil {
+		return err
+	}
+	p.paused, p.pausedAt = paused, unfinished.at
+	for ref := range p.quiet {
+		if _, ok := paused[ref.DagID]; ok {
+			delete(p.quiet, ref)
+		}
+	}
+	return nil
+}
+
+// list lists the instances without a state of the queued, paused and stalled
+// runs, those first that were listed longest ago. It reports whether it left some out.
+func (p *blockedPart) list(ctx context.Context, client *airflow.Client, runs *dagRunsValue, now time.Time) (cut bool, err error) {
+	listed := map[airflow.RunRef]statelessRun{}
+	var due []airflow.DagRun
+	for _, r := range runs.active {
+		_, paused := p.paused[r.DagID]
+		if r.State != airflow.RunQueued && !paused && !p.stalled(r.RunRef, now) {
+			continue
+		}
+		last, ok := p.listed[r.RunRef]
+		if ok {
+			listed[r.RunRef] = last
+		}
+		if !ok || now.Sub(last.at) >= p.cfg.Refresh {
+			due = append(due, r)
+		}
+	}
+	p.listed = listed
+	slices.SortStableFunc(due, func(a, b airflow.DagRun) int { return listed[a.RunRef].at.Compare(listed[b.RunRef].at) })
+	for range statelessListings {
+		if len(due) == 0 {
+			return false, nil
+		}
+		rows, answered, err := client.StatelessTaskInstances(ctx, due, p.maxRows)
+		if isIncomplete(err) {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		byRun := map[airflow.RunRef][]airflow.TaskInstance{}
+		for _, t := range rows {
+			byRun[t.Run()] = append(byRun[t.Run()], t)
+		}
+		for _, ref := range answered {
+			p.listed[ref] = statelessRun{now, byRun[ref]}
+		}
+		due = slices.DeleteFunc(due, func(r airflow.DagRun) bool { return slices.Contains(answered, r.RunRef) })
+	}
+	return len(due) > 0, nil
+}
+
+// collect finds all that waits, stalled runs first, then by age.
+func (p *blockedPart) collect(unfinished *taskInstancesValue, runs *dagRunsValue) []waiting {
+	var all []waiting
+	for _, r := range runs.active {
+		_, paused := p.paused[r.DagID]
+		w := waiting{since: r.StartDate}
+		switch {
+		case r.State == airflow.RunQueued:
+			w.known = reasonRunNotRunning
+		case paused:
+			w.known = reasonDagPaused
+		case p.stalled(r.RunRef, unfinished.at):
+			w.stalled, w.since = true, p.quiet[r.RunRef]
+		default:
+			continue
+		}
+		rows := p.listed[r.RunRef].rows
+		for i := range rows {
+			w.instance = &rows[i]
+			all = append(all, w)
+		}
+	}
+	for i := range unfinished.rows {
+		t := &unfinished.rows[i]
+		if t.State != airflow.StateScheduled || unfinished.at.Sub(unfinished.since[i]) < p.cfg.After {
+			continue
+		}
+		w := waiting{instance: t, since: unfinished.since[i]}
+		if _, paused := p.paused[t.DagID]; paused {
+			w.known = reasonDagPaused
+		}
+		all = append(all, w)
+	}
+	slices.SortStableFunc(all, func(a, b waiting) int {
+		switch {
+		case a.stalled && !b.stalled:
+			return -1
+		case b.stalled && !a.stalled:
+			return 1
+		}
+		return a.since.Compare(b.since)
+	})
+	return all
+}
+
+// choose picks whom to ask for now: of stalled runs, if that is safe, half of
+// the fan-out at most, then of the scheduled ones.
+func (p *blockedPart) choose(all []waiting, now time.Time, fresh bool) []*airflow.TaskInstance {
+	var chosen []*airflow.TaskInstance
+	stalled := 0
+	for _, w := range all {
+		last, ok := p.answers[w.instance.Ref()]
+		switch {
+		case len(chosen) == p.fanout:
+			return chosen
+		case w.known != "", ok && last.state == w.instance.State && now.Sub(last.at) < p.cfg.Refresh:
+			continue
+		case w.stalled && (!p.cfg.Stalled || !fresh || stalled == max(p.fanout/2, 1)):
+			continue
+		case w.stalled:
+			stalled++
+		}
+		chosen = append(chosen, w.instance)
+	}
+	return chosen
+}
+
+// ask asks for the dependencies of some instances. One that Airflow cannot
+// tell about is left out until its turn comes again.
+func (p *blockedPart) ask(ctx context.Context, client *airflow.Client, chosen []*airflow.TaskInstance) error {
+	var g errgroup.Group // the zero value: one failure stops no other
+	g.SetLimit(p.concurrency)
+	for _, t := range chosen {
+		g.Go(func() (err error) {
+			defer func() {
+				if r := recover(); r != nil {
+					err = &panicError{r, debug.Stack()}
+				}
+			}()
+			a := reasonsAnswer{at: airflowNow(client), state: t.State}
+			dependencies, err := client.Dependencies(ctx, t.Ref())
+			switch e, ok := errors.AsType[*airflow.Error](err); {
+			case err == nil:
+				a.reasons = reasonsOf(dependencies)
+			case !ok || e.Status != http.StatusNotFound && e.Status != http.StatusInternalServerError:
+				return err
+			}
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.answers[t.Ref()] = a
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// sum counts what waits by reason, and forgets the answers about all else.
+func (p *blockedPart) sum(all []waiting, now time.Time, cut bool) *blockedValue {
+	v := &blockedValue{reasons: map[taskReason]int{}, cut: cut}
+	answers := map[airflow.TaskInstanceRef]reasonsAnswer{}
+	for _, w := range all {
+		t := w.instance
+		key := task{t.DagID, t.TaskID}
+		if w.known != "" {
+			v.examined++
+			v.reasons[taskReason{key, w.known}]++
+			continue
+		}
+		a, ok := p.answers[t.Ref()]
+		if ok = ok && a.state == t.State; ok {
+			answers[t.Ref()] = a
+		}
+		// One that is being asked for anew in these collections still counts.
+		if !ok || a.reasons == nil || now.Sub(a.at) > 2*cmp.Or(p.cfg.Refresh, stalledAfter) {
+			v.left++
+			continue
+		}
+		v.examined++
+		for reason := range a.reasons {
+			v.reasons[taskReason{key, reason}]++
+		}
+	}
+	p.answers = answers
+	return v
+}
+
+func (v *blockedValue) truncated() bool { return v.reasons == nil || v.cut }
+
+func (v *blockedValue) emit(e *exposition) {
+	if v.reasons == nil {
+		return
+	}
+	for k, n := range v.reasons {
+		e.gauge(taskInstancesBlocked, float64(n), k.dagID, k.taskID, k.reason)
+	}
+	e.gauge(taskInstancesWaiting, float64(v.examined), "true")
+	e.gauge(taskInstancesWaiting, float64(v.left), "false")
+}
