@@ -79,16 +79,16 @@ func main() {
 
 func parseFlags(args []string, stdout, stderr io.Writer) (flags, error) {
 	var f flags
-	app := kingpin.New(name, "Prometheus exporter for Apache Airflow 2.10+ and 3, by its stable REST API.")
+	app := kingpin.New(name, "Prometheus exporter for Apache Airflow 2.10+ and 3, by its stable REST API. The environment variables AIRFLOW_EXPORTER_USERNAME and AIRFLOW_EXPORTER_PASSWORD are its account.")
 	app.UsageWriter(stdout).ErrorWriter(stderr).HelpFlag.Short('h')
 	app.Version(version.Print(name)).VersionFlag.NoEnvar()
 	f.web = kingpinflag.AddFlags(app, ":10112")
 	app.Flag("config.file", "Configuration file; see config.example.yml.").StringVar(&f.configFile)
 	app.Flag("airflow.url", "Address of Airflow's web page; wins over airflow.url of the file.").StringVar(&f.airflowURL)
 	app.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&f.telemetryPath)
-	app.Flag("web.enable-lifecycle", "Let POST /-/reload load the configuration anew.").BoolVar(&f.lifecycle)
+	app.Flag("web.enable-lifecycle", "Let POST /-/reload reload the configuration.").BoolVar(&f.lifecycle)
 	app.Flag("config.check", "Check the configuration and exit.").BoolVar(&f.check)
-	app.Flag("log.level", "Least level to log: debug, info, warn, error.").Default("info").EnumVar(&f.logLevel, "debug", "info", "warn", "error")
+	app.Flag("log.level", "Lowest level to log: debug, info, warn, error.").Default("info").EnumVar(&f.logLevel, "debug", "info", "warn", "error")
 	app.Flag("log.format", "Format of the log: logfmt, json.").Default("logfmt").EnumVar(&f.logFormat, "logfmt", "json")
 	if _, err := app.Parse(args); err != nil {
 		return f, fmt.Errorf("%w, try --help", err)
@@ -109,16 +109,33 @@ func newLoggers(f flags, w io.Writer) (log.Logger, *slog.Logger) {
 		bare = log.NewJSONLogger(w)
 	}
 	bare = level.NewFilter(bare, level.Allow(level.ParseDefault(f.logLevel, level.InfoValue())))
-	logger := log.With(bare, "ts", log.DefaultTimestampUTC, "caller", log.DefaultCaller)
+	logger := log.With(bare, "time", log.DefaultTimestampUTC, "caller", log.DefaultCaller)
 	return logger, slog.New(sloggokit.NewGoKitHandler(bare, slog.LevelDebug))
 }
 
 var (
 	// unknownField is how the YAML decoder reports a key that does not exist.
 	unknownField = regexp.MustCompile(`line (\d+): field (\S+) not found in type \S+`)
-	// quotedValue is how it quotes a value of the wrong type, which may be a password in the wrong place.
-	quotedValue = regexp.MustCompile("!!(\\S+) `[^`]*`")
+	// wrongType is how it reports a value of the wrong type, and quotes it, which may be a password in the wrong place.
+	wrongType = regexp.MustCompile("cannot unmarshal !!\\S+(?: `[^`]*`)? into (\\S+)")
 )
+
+// kindOf says for people what a Go type wants to be filled with.
+func kindOf(goType string) string {
+	switch goType {
+	case "int", "int64":
+		return "a whole number"
+	case "float64":
+		return "a number"
+	case "bool":
+		return "true or false"
+	case "string", "config.plain", "config.Secret":
+		return "text"
+	case "time.Duration":
+		return "a duration like 10s"
+	}
+	return "keys and values"
+}
 
 // loadConfig reads the file, if there is one, and then lets the flag and the
 // environment have their say. The error names the line or the key.
@@ -158,7 +175,8 @@ func readConfig(file string, cfg *config) error {
 	if err := decoder.Decode(cfg); err != nil && !errors.Is(err, io.EOF) {
 		text := strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "yaml: ")
 		text = strings.TrimPrefix(text, "unmarshal errors: ")
-		text = quotedValue.ReplaceAllString(unknownField.ReplaceAllString(text, "line $1: unknown key $2"), "this $1")
+		text = unknownField.ReplaceAllString(text, "line $1: unknown key $2")
+		text = wrongType.ReplaceAllStringFunc(text, func(s string) string { return "want " + kindOf(wrongType.FindStringSubmatch(s)[1]) })
 		return fmt.Errorf("%s: %s", file, text)
 	}
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
@@ -232,6 +250,7 @@ func (e *exporter) build() (*collector.Collector, error) {
 	if err != nil {
 		return nil, err
 	}
+	_ = level.Info(e.logger).Log("msg", "configuration loaded", "airflow", cfg.Airflow.URL, "username", cfg.Airflow.Username, "list", cfg.Airflow.List)
 	return collector.New(collector.Options{Config: cfg.Collector, Airflow: cfg.Airflow, Telemetry: e.telemetry, Ledger: e.ledger, Logger: e.logger})
 }
 

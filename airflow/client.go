@@ -108,7 +108,7 @@ func (c *Client) URL() string {
 }
 
 // ClockSkew is our clock minus Airflow's, read from the Date header of the
-// newest answer, which tells it to a second: zero for clocks that agree as far
+// newest answer, which tells it to two seconds: zero for clocks that agree as far
 // as can be told. It is false before the first answer.
 func (c *Client) ClockSkew() (time.Duration, bool) { return c.skew.get() }
 

@@ -100,7 +100,7 @@ func Advice(err error) string {
 	case ClassTimeout:
 		return "Airflow did not answer in time: look at the load of its API server; until it answers, its metrics are absent"
 	case ClassAuth:
-		return "Airflow did not accept the credentials: check airflow.username and airflow.password (or AIRFLOW_EXPORTER_USERNAME and AIRFLOW_EXPORTER_PASSWORD)"
+		return "Airflow wants credentials, or did not accept those it got: check airflow.username and airflow.password (or AIRFLOW_EXPORTER_USERNAME and AIRFLOW_EXPORTER_PASSWORD); after five refusals they are tried again at most every 5 minutes, and at once after a reload"
 	case ClassForbidden:
 		return "give the account read rights on what the path names (the role Viewer has all that is needed); on Airflow 2 a wrong user or password gets this answer, too, and so does a server without airflow.api.auth.backend.basic_auth in [api] auth_backends"
 	case ClassRateLimited:
@@ -113,7 +113,7 @@ func Advice(err error) string {
 	case ClassServer:
 		return "Airflow failed to answer: look for this path in the log of its API server"
 	case ClassDecode:
-		return "this is not an answer of Airflow's API: check that airflow.url leads to Airflow itself, not to a login page or another service"
+		return "this is not an answer of Airflow's API: check the path prefix of airflow.url, and that it leads to Airflow itself, not to a login page or another service"
 	case ClassRedirect:
 		return "redirects are never followed: set airflow.url to the final address, and let the exporter past any login proxy"
 	case ClassTooLarge:

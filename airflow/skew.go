@@ -24,7 +24,8 @@ func (s *clockSkew) measure(started time.Time, h http.Header) {
 	if err != nil {
 		return
 	}
-	least, most := started.Sub(date.Add(time.Second)), time.Since(date)
+	// A second for what the header cuts off, and one because servers keep it for a second.
+	least, most := started.Sub(date.Add(2*time.Second)), time.Since(date)
 	skew := min(max(0, least), most)
 	s.value.Store(&skew)
 }

@@ -72,13 +72,13 @@ const (
 
 var table = [metricCount]Metric{
 	up:                 {"airflow_up", "gauge", nil, "1: the last collection reached Airflow's API and was let in. 0: it was not, see airflow_exporter_collector_error."},
-	info:               {"airflow_info", "gauge", []string{"version", "api", "url"}, "Always 1. The version of Airflow, the API that is asked, and Airflow's address for people."},
+	info:               {"airflow_info", "gauge", []string{"version", "api", "url"}, "Always 1. The version of Airflow, the API that is used, and the URL of Airflow's web interface."},
 	componentHealthy:   {"airflow_component_healthy", "gauge", []string{"component"}, "1: Airflow calls the component healthy, 0: it does not. Absent for components that this Airflow does not have."},
 	componentHeartbeat: {"airflow_component_last_heartbeat_timestamp_seconds", "gauge", []string{"component"}, "Newest heartbeat of the component, which Airflow calls healthy for a while after it."},
 
 	unfinishedTaskInstances: {"airflow_unfinished_task_instances", "gauge", []string{"state"}, "Unfinished task instances of all DAGs. Dense over the states of this Airflow version; none: no state yet, waiting for upstream."},
 	taskInstances:           {"airflow_task_instances", "gauge", []string{"dag_id", "task_id", "state"}, "Unfinished task instances by task, those without a state excluded. Sparse."},
-	taskInstancesOldest:     {"airflow_task_instances_oldest_timestamp_seconds", "gauge", []string{"dag_id", "state"}, "Since when the oldest of these task instances waits or works; where Airflow does not tell, since when the exporter sees it so. Sparse."},
+	taskInstancesOldest:     {"airflow_task_instances_oldest_timestamp_seconds", "gauge", []string{"dag_id", "state"}, "Since when the oldest of these task instances has been waiting or running; where Airflow does not tell, when the exporter first saw it so. Sparse."},
 	taskInstancesRetrying:   {"airflow_task_instances_retrying", "gauge", []string{"dag_id", "task_id"}, "Unfinished task instances that are past their first attempt or wait for the next. Sparse."},
 	taskInstancesBlocked:    {"airflow_task_instances_blocked", "gauge", []string{"dag_id", "task_id", "reason"}, "Waiting task instances for which Airflow names this reason; one with two reasons counts under both. Sparse."},
 	taskInstancesWaiting:    {"airflow_task_instances_waiting", "gauge", []string{"examined"}, "Task instances scheduled for longer than collector.blocked.after, and those without a state in queued, paused and stalled runs, by whether their reason is known."},
@@ -86,15 +86,15 @@ var table = [metricCount]Metric{
 	poolSlots:               {"airflow_pool_slots", "gauge", []string{"pool", "state"}, "Slots of the pool that are open, running, queued, scheduled or deferred. An unlimited pool has no open ones."},
 	poolSize:                {"airflow_pool_size_slots", "gauge", []string{"pool"}, "Configured slots of the pool, +Inf for an unlimited one."},
 	poolUsedSlots:           {"airflow_pool_used_slots", "gauge", []string{"pool", "dag_id"}, "Slots of the pool that queued and running task instances of the DAG hold. Sparse."},
-	poolOldest:              {"airflow_pool_oldest_timestamp_seconds", "gauge", []string{"pool", "queue", "state"}, "Since when the oldest queued or scheduled task instance of the pool waits. Sparse."},
+	poolOldest:              {"airflow_pool_oldest_timestamp_seconds", "gauge", []string{"pool", "queue", "state"}, "Since when the oldest queued or scheduled task instance of the pool has been waiting. Sparse."},
 
 	collectorSuccess:     {"airflow_exporter_collector_success", "gauge", []string{"collector"}, "1: the last refresh of this part that was due succeeded completely, 0: it did not."},
 	collectorError:       {"airflow_exporter_collector_error", "gauge", []string{"collector", "class"}, "1 for the class of the error that the last refresh met: " + strings.Join(classes(), ", ") + ". Absent after a success."},
-	collectorDuration:    {"airflow_exporter_collector_duration_seconds", "gauge", []string{"collector"}, "How long the last refresh took."},
+	collectorDuration:    {"airflow_exporter_collector_duration_seconds", "gauge", []string{"collector"}, "How long the last refresh took. Absent until the part was asked."},
 	collectorLastRefresh: {"airflow_exporter_collector_last_refresh_timestamp_seconds", "gauge", []string{"collector"}, "When the data of this part was fetched."},
 	collectorTruncated:   {"airflow_exporter_collector_truncated", "gauge", []string{"collector"}, "1: a limit cut what this part could fetch; details are missing."},
 	scrapeBudget:         {"airflow_exporter_scrape_budget_seconds", "gauge", nil, "How long this scrape was allowed to take."},
-	clockSkew:            {"airflow_exporter_clock_skew_seconds", "gauge", nil, "The exporter's clock minus Airflow's, as far as whole seconds tell: 0 when they agree to a second."},
+	clockSkew:            {"airflow_exporter_clock_skew_seconds", "gauge", nil, "The exporter's clock minus Airflow's: 0 when they agree as far as HTTP tells, which is to two seconds."},
 
 	taskInstancesFinished: {"airflow_task_instances_finished_total", "counter", []string{"dag_id", "task_id", "state"}, "Task instances that reached success, failed, skipped or upstream_failed since the exporter started, each attempt once."},
 	taskRetries:           {"airflow_task_retries_total", "counter", []string{"dag_id", "task_id"}, "Attempts that failed and were followed by another, or will be."},

@@ -63,10 +63,18 @@ func (r *reporter) collection(parts []partState) {
 	}
 }
 
-const toldTruncated = "truncated"
+const (
+	toldTruncated = "truncated"
+	// toldVersion is where told keeps which version answered.
+	toldVersion = "version of Airflow"
+)
 
 // works reports that a part is well again, or cut short.
 func (r *reporter) works(name string, v value) {
+	if h, ok := v.(*healthValue); ok && r.told[toldVersion] != h.version.Number {
+		r.told[toldVersion] = h.version.Number
+		_ = level.Info(r.logger).Log("msg", "Airflow answers", "version", h.version.Number, "api", h.version.API)
+	}
 	now := ""
 	if v != nil && v.truncated() {
 		now = toldTruncated

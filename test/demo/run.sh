@@ -127,7 +127,7 @@ say "ready"
 cat <<END
 
   metrics    $exporter/metrics
-  Airflow    $airflow   (user admin, password admin)
+  Airflow    $airflow   (users admin/admin and viewer/viewer)
   logs       $demo/airflow.log $demo/exporter.log
 
   curl -s $exporter/metrics | grep -E '^airflow_(up|task_instances|pool_slots)[ {]'
