@@ -345,7 +345,10 @@ func TestFinishedTaskInstancesCanBeLeftEarly(t *testing.T) {
 		db.Add(airflowtest.Task("d00", "r", "1"), 0).Succeed()
 		db.Add(airflowtest.Task("d00", "r", "2"), 0).Succeed()
 	})
-	for range connect(t, server, nil).FinishedTaskInstances(t.Context(), many(60, 0, time.Minute), 100, func([]airflow.RunQuestion) { t.Error("it is answered") }) {
+	for _, err := range connect(t, server, nil).FinishedTaskInstances(t.Context(), many(60, 0, time.Minute), 100, func([]airflow.RunQuestion) { t.Error("it is answered") }) {
+		if err != nil {
+			t.Error(err)
+		}
 		break
 	}
 	if n := len(scopes(t, server)); n != 1 {

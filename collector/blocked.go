@@ -19,9 +19,10 @@ import (
 // listed, reasons is nil.
 type blockedValue struct {
 	reasons  map[taskReason]int
-	examined int  // whose reason is known
-	left     int  // those left out: too many at once, or not safe to ask
-	cut      bool // there are more, in runs that could not be listed yet
+	examined int      // whose reason is known
+	left     int      // those left out: too many at once, or not safe to ask
+	cut      bool     // there are more, in runs that could not be listed yet
+	unknown  []string // names of dependencies that count as other
 }
 
 type taskReason struct {
@@ -70,6 +71,7 @@ type reasonsAnswer struct {
 	at      time.Time
 	state   airflow.State
 	reasons map[string]struct{}
+	unknown []string // names of dependencies that count as other
 }
 
 // waiting is an instance that waits. A known reason need not be asked for.
@@ -306,7 +308,7 @@ func (p *blockedPart) ask(ctx context.Context, client *airflow.Client, chosen []
 			dependencies, err := client.Dependencies(ctx, t.Ref())
 			switch e, ok := errors.AsType[*airflow.Error](err); {
 			case err == nil:
-				a.reasons = reasonsOf(dependencies)
+				a.reasons, a.unknown = reasonsOf(dependencies)
 			case !ok || e.Status != http.StatusNotFound && e.Status != http.StatusInternalServerError:
 				return err
 			}
@@ -341,6 +343,7 @@ func (p *blockedPart) sum(all []waiting, now time.Time, cut bool) *blockedValue 
 			continue
 		}
 		v.examined++
+		v.unknown = append(v.unknown, a.unknown...)
 		for reason := range a.reasons {
 			v.reasons[taskReason{key, reason}]++
 		}

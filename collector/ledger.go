@@ -152,7 +152,7 @@ func spread(ref airflow.RunRef, interval time.Duration) time.Duration {
 	}
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(ref.DagID + "\xff" + ref.RunID))
-	return time.Duration(h.Sum64() % uint64(interval))
+	return time.Duration(h.Sum64() % uint64(interval)) //nolint:gosec // it is below interval
 }
 
 func (b *books) runIsActive(info *airflow.DagRun, listed map[airflow.RunRef]struct{}) *run {

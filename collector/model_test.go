@@ -100,8 +100,9 @@ func samples(exposition string) map[string]float64 {
 	found := map[string]float64{}
 	for line := range strings.Lines(exposition) {
 		name, text, ok := strings.Cut(strings.TrimSpace(line), " ")
-		if !ok || !(strings.HasPrefix(name, "airflow_task_instances_finished_total{") || strings.HasPrefix(name, "airflow_task_retries_total{") ||
-			strings.HasPrefix(name, "airflow_task_duration_seconds_count{")) {
+		counted := strings.HasPrefix(name, "airflow_task_instances_finished_total{") || strings.HasPrefix(name, "airflow_task_retries_total{") ||
+			strings.HasPrefix(name, "airflow_task_duration_seconds_count{")
+		if !ok || !counted {
 			continue
 		}
 		value, err := strconv.ParseFloat(text, 64)

@@ -37,18 +37,24 @@ var dependencyReasons = map[string]string{
 	"DagRun is not backfill job":         "backfill",
 }
 
-// reasonsOf are the reasons that Airflow names for a waiting instance, each once.
-func reasonsOf(dependencies []airflow.Dependency) map[string]struct{} {
-	reasons := map[string]struct{}{}
+// reasonsOf are the reasons that Airflow names for a waiting instance, each
+// once, and the names of checks that are not Airflow's own.
+func reasonsOf(dependencies []airflow.Dependency) (reasons map[string]struct{}, unknown []string) {
+	reasons = map[string]struct{}{}
 	for _, d := range dependencies {
-		if d.Name != ignoredDependency {
-			reasons[reasonOfDependency(d)] = struct{}{}
+		if d.Name == ignoredDependency {
+			continue
+		}
+		reason := reasonOfDependency(d)
+		reasons[reason] = struct{}{}
+		if reason == reasonOther {
+			unknown = append(unknown, d.Name)
 		}
 	}
 	if len(reasons) == 0 {
 		reasons[reasonNoneReported] = struct{}{}
 	}
-	return reasons
+	return reasons, unknown
 }
 
 func reasonOfDependency(d airflow.Dependency) string {

@@ -75,6 +75,10 @@ func (r *reporter) works(name string, v value) {
 		r.told[toldVersion] = h.version.Number
 		_ = level.Info(r.logger).Log("msg", "Airflow answers", "version", h.version.Number, "api", h.version.API)
 	}
+	if b, ok := v.(*blockedValue); ok && len(b.unknown) > 0 {
+		names := slices.Sorted(slices.Values(b.unknown))
+		_ = level.Debug(r.logger).Log("msg", "dependencies that are not Airflow's own count as other", "names", strings.Join(slices.Compact(names), ", "))
+	}
 	now := ""
 	if v != nil && v.truncated() {
 		now = toldTruncated

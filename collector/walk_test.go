@@ -208,7 +208,7 @@ func (w *walk) interfere() {
 				return (ti.State == airflowtest.NoStatus || ti.State == "restarting") && len(ti.History) > 0 || ti.State == "skipped" && ti.EndDate.IsZero()
 			})
 			ended := r.State == "success" || r.State == "failed"
-			if !(pending && !ended) && w.rand.IntN(3) == 0 {
+			if (!pending || ended) && w.rand.IntN(3) == 0 {
 				db.DeleteRun(r.DagID, r.RunID)
 			} else if ended && w.rand.IntN(10) == 0 && !slices.ContainsFunc(r.Instances(), func(ti *airflowtest.TaskInstance) bool { return ti.State == "skipped" && ti.EndDate.IsZero() }) {
 				r.Clear()
