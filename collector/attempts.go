@@ -132,11 +132,7 @@ func (p *attemptsPart) search(ctx context.Context, client *airflow.Client, quest
 		return err
 	}
 	run, at := left[0].Run.RunRef, airflowNow(client)
-	if definite(err) && !isIncomplete(err) {
-		p.books.unreadable(run, at)
-	} else {
-		p.books.failed(run, isIncomplete(err), at)
-	}
+	p.books.failed(run, isIncomplete(err), at)
 	return err
 }
 

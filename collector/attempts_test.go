@@ -251,3 +251,18 @@ func TestForgetDropsADAG(t *testing.T) {
 		}
 	})
 }
+
+// Parts that no other needs do not hold the others up.
+func TestHangingPoolsDoNotStopTheCounters(t *testing.T) {
+	inWorld(t, airflowtest.Options{Version: "3.3.2"}, nil, func(w *world) {
+		key := airflowtest.Task("dag", "run", "task")
+		w.airflow.Update(func(db *airflowtest.Database) { db.Add(key, 0).Start() })
+		w.scrapeFor(time.Minute)
+		w.airflow.Inject(airflowtest.On("", "/pools"), airflowtest.Hang())
+		w.scrapeFor(5 * time.Minute)
+		w.airflow.Update(func(db *airflowtest.Database) { db.TaskInstance(key).Succeed() })
+		w.scrapeFor(10 * time.Minute)
+		w.has(w.scrape(0), `airflow_task_instances_finished_total{dag_id="dag",state="success",task_id="task"} 1`,
+			`airflow_exporter_collector_success{collector="attempts"} 1`, `airflow_exporter_collector_success{collector="pools"} 0`)
+	})
+}

@@ -35,6 +35,8 @@ const (
 	// without a state are asked for: the scheduler has then looked at each of
 	// them many times, and asking changes nothing that it would not have changed.
 	stalledAfter = 5 * time.Minute
+	// longestGap is how long no one may have looked for it to be said that nothing moved meanwhile.
+	longestGap = 90 * time.Second
 	// pausedAge is how old the list of paused DAGs may be.
 	pausedAge = time.Minute
 	// freshRuns is how old a listing of runs may be for instances without a state to be asked for.
@@ -51,10 +53,11 @@ type blockedPart struct {
 	concurrency int
 	maxRows     int
 
-	paused   map[string]struct{}
-	pausedAt time.Time
-	quiet    map[airflow.RunRef]time.Time // running runs with nothing scheduled, queued or running, and since when
-	listed   map[airflow.RunRef]statelessRun
+	paused    map[string]struct{}
+	pausedAt  time.Time
+	watchedAt time.Time
+	quiet     map[airflow.RunRef]time.Time // running runs with nothing scheduled, queued or running, and since when
+	listed    map[airflow.RunRef]statelessRun
 
 	mu      sync.Mutex // guards answers while they come in
 	answers map[airflow.TaskInstanceRef]reasonsAnswer
@@ -96,6 +99,12 @@ func (*blockedPart) minAge() time.Duration { return 0 }
 
 // fetch asks nothing at all while the scheduler is not healthy: what waits then waits for it.
 func (p *blockedPart) fetch(ctx context.Context, client *airflow.Client, known facts) (value, error) {
+	watched := false
+	defer func() {
+		if !watched {
+			clear(p.quiet) // who did not look cannot tell that nothing moved
+		}
+	}()
 	unfinished, err := latest[*taskInstancesValue](known, (*taskInstancesPart)(nil).name())
 	if err != nil {
 		return nil, err
@@ -113,6 +122,7 @@ func (p *blockedPart) fetch(ctx context.Context, client *airflow.Client, known f
 	}
 	mayAsk := health.health["scheduler"].Healthy
 	p.watch(unfinished, runs, mayAsk)
+	watched = true
 	cut := false
 	if mayAsk {
 		if err := p.learnPaused(ctx, client, unfinished, runs); err != nil {
@@ -125,18 +135,24 @@ func (p *blockedPart) fetch(ctx context.Context, client *airflow.Client, known f
 	all := p.collect(unfinished, runs)
 	if mayAsk {
 		fresh := unfinished.at.Sub(runs.at) <= freshRuns && len(unfinished.missing) == 0
-		if err := p.ask(ctx, client, p.choose(all, unfinished.at, fresh)); err != nil {
-			return nil, err
-		}
+		err = p.ask(ctx, client, p.choose(all, unfinished.at, fresh))
 	}
-	return p.sum(all, unfinished.at, cut), nil
+	v := p.sum(all, unfinished.at, cut) // forgets old answers, too
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
 }
 
 // watch notes since when nothing moves in the running runs. The clock starts
 // anew whenever that cannot be told, and when the scheduler had no chance.
 func (p *blockedPart) watch(unfinished *taskInstancesValue, runs *dagRunsValue, healthy bool) {
-	if !healthy || len(unfinished.missing) > 0 {
+	gap := unfinished.at.Sub(p.watchedAt)
+	p.watchedAt = unfinished.at
+	if !healthy || len(unfinished.missing) > 0 || gap > longestGap {
 		clear(p.quiet)
+	}
+	if !healthy || len(unfinished.missing) > 0 {
 		return
 	}
 	moving := map[airflow.RunRef]struct{}{}
@@ -228,7 +244,9 @@ func (p *blockedPart) list(ctx context.Context, client *airflow.Client, runs *da
 // collect finds all that waits, stalled runs first, then by age.
 func (p *blockedPart) collect(unfinished *taskInstancesValue, runs *dagRunsValue) []waiting {
 	var all []waiting
+	queued := map[airflow.RunRef]bool{}
 	for _, r := range runs.active {
+		queued[r.RunRef] = r.State == airflow.RunQueued
 		_, paused := p.paused[r.DagID]
 		w := waiting{since: r.StartDate}
 		switch {
@@ -253,6 +271,9 @@ func (p *blockedPart) collect(unfinished *taskInstancesValue, runs *dagRunsValue
 			continue
 		}
 		w := waiting{instance: t, since: unfinished.since[i]}
+		if queued[t.Run()] {
+			w.known = reasonRunNotRunning
+		}
 		if _, paused := p.paused[t.DagID]; paused {
 			w.known = reasonDagPaused
 		}
@@ -309,7 +330,7 @@ func (p *blockedPart) ask(ctx context.Context, client *airflow.Client, chosen []
 			switch e, ok := errors.AsType[*airflow.Error](err); {
 			case err == nil:
 				a.reasons, a.unknown = reasonsOf(dependencies)
-			case !ok || e.Status != http.StatusNotFound && e.Status != http.StatusInternalServerError:
+			case !ok || e.Status < 400 || e.Status == http.StatusUnauthorized || e.Status == http.StatusTooManyRequests || e.Status == http.StatusServiceUnavailable:
 				return err
 			}
 			p.mu.Lock()

@@ -194,3 +194,48 @@ func TestBlockedKeepsToItsFanOut(t *testing.T) {
 		})
 	}
 }
+
+// The clock of a stalled run does not run while no one looks.
+func TestTheStalledClockNeedsSomeoneWhoLooks(t *testing.T) {
+	for name, absence := range map[string]func(w *world){
+		"no scrapes": func(*world) { time.Sleep(6 * time.Minute) },
+		"an outage": func(w *world) {
+			w.airflow.Stop()
+			w.scrapeFor(6 * time.Minute)
+			if err := w.airflow.Restart(); err != nil {
+				w.t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, airflowtest.Options{Version: "3.3.2"}, nil, func(w *world) {
+				w.airflow.Update(func(db *airflowtest.Database) { db.Add(airflowtest.Task("dag", "run", "waits"), 0) })
+				w.scrapeFor(time.Minute)
+				absence(w)
+				w.scrapeFor(4 * time.Minute)
+				if n := w.asked("/dependencies"); n != 0 {
+					t.Errorf("%d calls, though no one looked for the whole 5 minutes", n)
+				}
+			})
+		})
+	}
+}
+
+// One instance that Airflow cannot tell about takes nothing from the others, and is not asked for at each scrape.
+func TestOneInstanceThatCannotBeAskedFor(t *testing.T) {
+	for _, status := range []int{400, 403, 404, 500, 502} {
+		inWorld(t, airflowtest.Options{Version: "3.3.2"}, nil, func(w *world) {
+			w.airflow.Update(func(db *airflowtest.Database) {
+				db.Add(airflowtest.Task("dag", "run", "good"), 0).Schedule()
+				db.Add(airflowtest.Task("dag", "run", "bad"), 0).Schedule()
+			})
+			w.airflow.Inject(airflowtest.On("", "/bad/dependencies"), airflowtest.Status(status, nil, ""))
+			w.scrapeFor(10 * time.Minute)
+			w.has(w.scrape(0), blockedBy("good", "none_reported"), `airflow_exporter_collector_success{collector="blocked"} 1`,
+				`airflow_task_instances_waiting{examined="false"} 1`)
+			if n := w.asked("/bad/dependencies"); n > 6 {
+				t.Errorf("%d: asked %d times in ten minutes", status, n)
+			}
+		})
+	}
+}

@@ -23,8 +23,12 @@ type Options struct {
 	Logger    log.Logger
 }
 
-// stageCount is in how many steps a collection asks its parts.
-const stageCount = 2
+const (
+	// stageCount is in how many steps a collection asks its parts.
+	stageCount = 2
+	// aside is the stage of parts that no other waits for, and that wait for none.
+	aside = stageCount
+)
 
 // Collector asks one Airflow, one collection at a time. It is safe for concurrent use.
 type Collector struct {
@@ -76,12 +80,13 @@ func New(o Options) (*Collector, error) {
 	if o.Config.Blocked.Enabled {
 		followers = append(followers, newBlockedPart(&o.Config, o.Airflow.Concurrency))
 	}
-	for stage, parts := range [stageCount][]part{{
+	for stage, parts := range [stageCount + 1][]part{{
 		healthPart{},
 		newTaskInstancesPart(o.Config.MaxRows, o.Airflow.List == airflow.ListGet),
 		newDagRunsPart(o.Config.MaxRows, books),
+	}, followers, {
 		poolsPart{},
-	}, followers} {
+	}} {
 		for _, p := range parts {
 			c.parts = append(c.parts, &partState{part: p, stage: stage})
 			c.telemetry.seed(p.name())
@@ -165,12 +170,13 @@ func (c *Collector) collect(f *flight) {
 type plan struct {
 	first   []*partState
 	rest    [stageCount][]*partState
+	aside   []*partState
 	omitted []*partState
 }
 
 // all are the parts that are due.
 func (p *plan) all() []*partState {
-	return slices.Concat(p.first, slices.Concat(p.rest[:]...), p.omitted)
+	return slices.Concat(p.first, slices.Concat(p.rest[:]...), p.aside, p.omitted)
 }
 
 // plan marks the parts that are due and sorts them by the scope of f.
@@ -193,6 +199,8 @@ func (c *Collector) plan(f *flight) plan {
 		case f.scope == askLoginFirst && !triesLogin:
 			triesLogin = true
 			p.first = append(p.first, s)
+		case s.stage == aside:
+			p.aside = append(p.aside, s)
 		default:
 			p.rest[s.stage] = append(p.rest[s.stage], s)
 		}
@@ -207,19 +215,24 @@ func (c *Collector) ask(ctx context.Context, f *flight, p plan) outcome {
 		c.end(p.all(), err)
 		return c.outcome(f, []error{err})
 	}
+	var beside errgroup.Group
+	if f.scope == askEverything {
+		beside.Go(func() error { c.refresh(ctx, p.aside); return nil })
+	}
 	c.refresh(ctx, p.first)
 	c.skip(p.omitted, c.refused())
-	asked := p.first
-	obstacle := c.obstacle(f, p.first)
-	for _, parts := range p.rest {
-		if obstacle != nil {
-			c.skip(parts, obstacle)
-			continue
-		}
-		c.refresh(ctx, parts)
-		asked = slices.Concat(asked, parts)
+	if err := c.obstacle(f, p.first); err != nil {
+		c.skip(slices.Concat(slices.Concat(p.rest[:]...), p.aside), err)
+		return c.outcome(f, c.failures(logins(p.first)))
 	}
-	return c.outcome(f, c.failures(logins(asked)))
+	if f.scope != askEverything {
+		beside.Go(func() error { c.refresh(ctx, p.aside); return nil })
+	}
+	for _, parts := range p.rest {
+		c.refresh(ctx, parts)
+	}
+	_ = beside.Wait() // the errors are kept with the parts
+	return c.outcome(f, c.failures(logins(slices.Concat(p.first, slices.Concat(p.rest[:]...), p.aside))))
 }
 
 // obstacle is why the parts that come after the first ones are not asked.

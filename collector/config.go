@@ -42,7 +42,8 @@ type Config struct {
 // question that can change what it asks about.
 type BlockedConfig struct {
 	Enabled bool `yaml:"enabled"`
-	// Stalled lets instances without a state be asked for, in runs in which nothing moves.
+	// Stalled lets instances without a state be asked for, in runs in which
+	// nothing moves. It is off: what moves between two scrapes is not recognised yet.
 	Stalled bool `yaml:"stalled"`
 	// After is how long an instance must have been scheduled.
 	After time.Duration `yaml:"after"`
@@ -68,7 +69,7 @@ func DefaultConfig() Config {
 		Fanout:            10,
 		SeedHold:          time.Minute,
 		Histograms:        HistogramsBoth,
-		Blocked:           BlockedConfig{Enabled: true, Stalled: true, After: time.Minute, Refresh: 2 * time.Minute},
+		Blocked:           BlockedConfig{Enabled: true, Stalled: false, After: time.Minute, Refresh: 2 * time.Minute},
 		DurationBuckets: []time.Duration{
 			time.Second, 10 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute,
 			time.Hour, 3 * time.Hour, 6 * time.Hour, 24 * time.Hour,

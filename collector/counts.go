@@ -79,7 +79,6 @@ func newHistogram(id metricID, kind string, buckets []time.Duration) *vector {
 	if kind != HistogramsClassic {
 		o.NativeHistogramBucketFactor = 1.1
 		o.NativeHistogramMaxBucketNumber = 160
-		o.NativeHistogramMinResetDuration = time.Hour
 	}
 	vec := prometheus.NewHistogramVec(o, table[id].Labels)
 	return &vector{
@@ -117,6 +116,7 @@ func boundsText(buckets []time.Duration) string {
 func (l *Ledger) open(url string) *books {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	url = strings.TrimRight(url, "/")
 	if l.books == nil || l.url != url {
 		l.url, l.books = url, newBooks(l)
 	}

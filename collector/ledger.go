@@ -297,20 +297,6 @@ func (b *books) failed(ref airflow.RunRef, tooMany bool, at time.Time) {
 	}
 }
 
-// unreadable notes a run that Airflow will tell nothing about.
-func (b *books) unreadable(ref airflow.RunRef, at time.Time) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	r := b.runs[ref]
-	if r == nil {
-		return
-	}
-	r.due, r.examined = false, at
-	if r.ended {
-		r.examinedAt = at
-	}
-}
-
 // prune replaces runs that ended by their floor, once all is counted, and forgets old floors.
 func (b *books) prune(now time.Time) {
 	b.mu.Lock()
