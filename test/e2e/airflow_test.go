@@ -24,6 +24,7 @@ import (
 // settings are what the tests vary in the exporter's configuration file.
 type settings struct {
 	url, username, password, list string
+	airflow, collector            []string // more lines of these sections
 }
 
 // account is how a user of the tests, whose password is the name, configures the exporter.
@@ -34,7 +35,14 @@ func account(a *installation, user string) settings {
 // write writes the configuration file.
 func (s settings) write(t *testing.T, path string) {
 	t.Helper()
-	text := fmt.Sprintf("airflow:\n  url: %q\n  username: %q\n  password: %q\n  list: %s\ncollector:\n  refresh: 1s\n", s.url, s.username, s.password, s.list)
+	text := fmt.Sprintf("airflow:\n  url: %q\n  username: %q\n  password: %q\n  list: %s\n", s.url, s.username, s.password, s.list)
+	for _, line := range s.airflow {
+		text += "  " + line + "\n"
+	}
+	text += "collector:\n  refresh: 1s\n"
+	for _, line := range s.collector {
+		text += "  " + line + "\n"
+	}
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -86,12 +86,17 @@ func testAirflow(t *testing.T, version string) {
 	}
 	step("the zoo is at rest")
 	t.Run("database", func(t *testing.T) { compareWithDatabase(t, a, account(a, "viewer")) })
+	t.Run("counters", func(t *testing.T) { testCounters(t, a) })
+	step("all attempts are counted")
+	t.Run("blocked", func(t *testing.T) { testBlocked(t, a) })
+	step("all reasons are known")
 	a.freeze()
 	if err := a.clearRunning(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	step("the zoo is frozen")
 	t.Run("frozen database", func(t *testing.T) { compareWithDatabase(t, a, account(a, "viewer")) })
+	t.Run("asking changes nothing", func(t *testing.T) { testAskingChangesNothing(t, a) })
 	t.Run("list by get", func(t *testing.T) {
 		cfg := account(a, "viewer")
 		cfg.list = "get"

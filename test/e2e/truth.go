@@ -28,13 +28,16 @@ func seriesKey(name string, labels map[string]string) string {
 var firstSeen = math.Inf(-1)
 
 // truth reads from Airflow's database, in one statement, what the exporter should say.
-func (a *installation) truth(ctx context.Context) (series, error) {
+func (a *installation) truth(ctx context.Context) (series, error) { return a.query(ctx, a.truthSQL()) }
+
+// query reads series, as rows of name, labels and value.
+func (a *installation) query(ctx context.Context, sql string) (series, error) {
 	var rows []struct {
 		Name   string
 		Labels map[string]string
 		Value  *string
 	}
-	if err := a.pg.query(ctx, a.db, a.truthSQL(), &rows); err != nil {
+	if err := a.pg.query(ctx, a.db, sql, &rows); err != nil {
 		return nil, err
 	}
 	s := series{}

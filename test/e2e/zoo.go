@@ -21,8 +21,8 @@ var (
 
 // zooRuns are the DAGs of dags/zoo.py and how often each is triggered.
 var zooRuns = map[string]int{
-	"zoo_states": 1, "zoo_pools": 1, "zoo_queues": 1, "zoo_limits": 2, "zoo_mapped": 1, "zoo_wide": 1,
-	"zoo_ünïcode_数据": 1, longDAG: 1, "zoo_paused": 1,
+	"zoo_states": 1, "zoo_pools": 1, "zoo_queues": 1, "zoo_limits": 2, "zoo_turns": 2, "zoo_mapped": 1, "zoo_wide": 1,
+	"zoo_ünïcode_数据": 1, longDAG: 1, "zoo_paused": 1, "zoo_counts": 0,
 }
 
 // atRest is how many task instances of the zoo come to rest in which state, by "dag_id/task_id state".
@@ -53,6 +53,10 @@ func atRest(v1 bool) map[string]int {
 		"zoo_queues/io running":                          1,
 		"zoo_limits/one running":                         1,
 		"zoo_limits/one scheduled":                       1,
+		"zoo_turns/first running":                        1,
+		"zoo_turns/first none":                           1,
+		"zoo_turns/second scheduled":                     1,
+		"zoo_turns/second none":                          1,
 		"zoo_mapped/running running":                     2,
 		"zoo_mapped/list running":                        1,
 		"zoo_mapped/not_expanded none":                   1,
@@ -84,23 +88,38 @@ func startZoo(ctx context.Context, a *installation) error {
 		}
 	}
 	for dag, runs := range zooRuns {
-		path := "dags/" + url.PathEscape(dag)
 		if dag != "zoo_paused" {
-			if err := a.call(ctx, http.MethodPatch, path+"?update_mask=is_paused", map[string]bool{"is_paused": false}, nil); err != nil {
+			if err := a.pause(ctx, dag, false); err != nil {
 				return err
 			}
 		}
 		for n := range runs {
-			body := map[string]any{"dag_run_id": fmt.Sprintf("zoo~%d", n)}
-			if !a.isV1() {
-				body["logical_date"] = nil
-			}
-			if err := a.call(ctx, http.MethodPost, path+"/dagRuns", body, nil); err != nil {
+			if err := a.trigger(ctx, dag, fmt.Sprintf("zoo~%d", n)); err != nil {
 				return err
 			}
 		}
 	}
 	return poll(ctx, 5*time.Minute, a.zooIsAtRest)
+}
+
+// pause pauses or unpauses a DAG.
+func (a *installation) pause(ctx context.Context, dag string, paused bool) error {
+	return a.call(ctx, http.MethodPatch, "dags/"+url.PathEscape(dag)+"?update_mask=is_paused", map[string]bool{"is_paused": paused}, nil)
+}
+
+// trigger starts a run of a DAG.
+func (a *installation) trigger(ctx context.Context, dag, run string) error {
+	body := map[string]any{"dag_run_id": run}
+	if !a.isV1() {
+		body["logical_date"] = nil
+	}
+	return a.call(ctx, http.MethodPost, "dags/"+url.PathEscape(dag)+"/dagRuns", body, nil)
+}
+
+// clear clears a task of a run, which goes on if it had ended, so that the task runs again.
+func (a *installation) clear(ctx context.Context, dag, run, task string) error {
+	return a.call(ctx, http.MethodPost, "dags/"+url.PathEscape(dag)+"/clearTaskInstances", map[string]any{
+		"dry_run": false, "only_failed": false, "reset_dag_runs": true, "task_ids": []string{task}, "dag_run_id": run}, nil)
 }
 
 // zooIsParsed wants every DAG serialized, which comes after it is listed: only then can it be triggered.
@@ -149,6 +168,5 @@ func (a *installation) clearRunning(ctx context.Context) error {
 	if a.isV1() { // the API of Airflow 2 does not bring it about, its command does
 		return a.command(ctx, "airflow", "tasks", "clear", "--yes", "--only-running", "--task-regex", "^clear_me$", "zoo_states")
 	}
-	return a.call(ctx, http.MethodPost, "dags/zoo_states/clearTaskInstances", map[string]any{
-		"dry_run": false, "only_failed": false, "task_ids": []string{"clear_me"}, "dag_run_id": "zoo~0"}, nil)
+	return a.clear(ctx, "zoo_states", "zoo~0", "clear_me")
 }

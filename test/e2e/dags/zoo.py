@@ -1,21 +1,23 @@
 """The DAG zoo: task instances that stay in every unfinished state, for Airflow 2 and 3.
 
-The tests create the pools, unpause the DAGs and trigger each of them once (zoo_limits twice); see zoo.go for the state
-in which each task instance comes to rest. Nothing here runs on a schedule.
+The tests create the pools, unpause the DAGs and trigger them; see zoo.go for how often, and for the state in which each
+task instance comes to rest. Nothing here runs on a schedule. Only zoo_counts comes to an end.
 """
 import time
 from datetime import datetime, timedelta, timezone
 
+from airflow.exceptions import AirflowSkipException
+
 try:
     from airflow.providers.standard.operators.empty import EmptyOperator
-    from airflow.providers.standard.operators.python import PythonOperator
+    from airflow.providers.standard.operators.python import BranchPythonOperator, PythonOperator
     from airflow.providers.standard.sensors.date_time import DateTimeSensorAsync
     from airflow.providers.standard.sensors.python import PythonSensor
     from airflow.sdk import DAG
 except ImportError:  # Airflow 2
     from airflow import DAG
     from airflow.operators.empty import EmptyOperator
-    from airflow.operators.python import PythonOperator
+    from airflow.operators.python import BranchPythonOperator, PythonOperator
     from airflow.sensors.date_time import DateTimeSensorAsync
     from airflow.sensors.python import PythonSensor
 
@@ -38,6 +40,15 @@ def fail_once(ti):
     if ti.try_number < 2:
         fail()
     nap()
+
+
+def fail_before(attempt, ti):
+    if ti.try_number < attempt:
+        fail()
+
+
+def skip():
+    raise AirflowSkipException("skips itself")
 
 
 def say():
@@ -89,6 +100,11 @@ with zoo("zoo_queues"):
 with zoo("zoo_limits", max_active_tasks=1):
     PythonOperator(task_id="one", python_callable=nap, max_active_tis_per_dag=1)
 
+# one task at a time, and one run: the other one stays queued
+with zoo("zoo_turns", max_active_tasks=1, max_active_runs=1):
+    PythonOperator(task_id="first", python_callable=nap, priority_weight=10)
+    PythonOperator(task_id="second", python_callable=say)
+
 with zoo("zoo_mapped"):
     PythonOperator.partial(task_id="running", python_callable=lambda i: nap()).expand(op_args=[[0], [1]])
     slow = PythonOperator(task_id="list", python_callable=nap)
@@ -108,3 +124,15 @@ with zoo("zoo_long_" + "d" * 233):
 
 with zoo("zoo_paused", is_paused_upon_creation=True):
     PythonOperator(task_id="never", python_callable=say)
+
+# every way to end; the tests run it while an exporter counts, and clear clear_me after its success
+AGAIN = {"retries": 2, "retry_delay": timedelta(seconds=1)}
+
+with zoo("zoo_counts"):
+    PythonOperator(task_id="third_attempt", python_callable=fail_before, op_args=[3], **AGAIN)
+    PythonOperator(task_id="fails", python_callable=fail, **AGAIN) >> EmptyOperator(task_id="upstream_failed")
+    PythonOperator(task_id="clear_me", python_callable=say)
+    PythonOperator.partial(task_id="mapped", python_callable=fail_before, **AGAIN).expand(op_args=[[1], [2], [1]])
+    branch = BranchPythonOperator(task_id="branch", python_callable=lambda: "taken")
+    branch >> [EmptyOperator(task_id="taken"), EmptyOperator(task_id="not_taken")]
+    PythonOperator(task_id="skips_itself", python_callable=skip)
