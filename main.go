@@ -250,8 +250,12 @@ func (e *exporter) build() (*collector.Collector, error) {
 	if err != nil {
 		return nil, err
 	}
+	c, err := collector.New(collector.Options{Config: cfg.Collector, Airflow: cfg.Airflow, Telemetry: e.telemetry, Ledger: e.ledger, Logger: e.logger})
+	if err != nil {
+		return nil, err
+	}
 	_ = level.Info(e.logger).Log("msg", "configuration loaded", "airflow", cfg.Airflow.URL, "username", cfg.Airflow.Username, "list", cfg.Airflow.List)
-	return collector.New(collector.Options{Config: cfg.Collector, Airflow: cfg.Airflow, Telemetry: e.telemetry, Ledger: e.ledger, Logger: e.logger})
+	return c, nil
 }
 
 // reload is load with a word in the log.
