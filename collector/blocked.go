@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -31,12 +32,6 @@ type taskReason struct {
 }
 
 const (
-	// stalledAfter is how long nothing may move in a run before its instances
-	// without a state are asked for: the scheduler has then looked at each of
-	// them many times, and asking changes nothing that it would not have changed.
-	stalledAfter = 5 * time.Minute
-	// longestGap is how long no one may have looked for it to be said that nothing moved meanwhile.
-	longestGap = 90 * time.Second
 	// pausedAge is how old the list of paused DAGs may be.
 	pausedAge = time.Minute
 	// freshRuns is how old a listing of runs may be for instances without a state to be asked for.
@@ -53,11 +48,10 @@ type blockedPart struct {
 	concurrency int
 	maxRows     int
 
-	paused    map[string]struct{}
-	pausedAt  time.Time
-	watchedAt time.Time
-	quiet     map[airflow.RunRef]time.Time // running runs with nothing scheduled, queued or running, and since when
-	listed    map[airflow.RunRef]statelessRun
+	paused   map[string]struct{}
+	pausedAt time.Time
+	quiet    *quietRuns
+	listed   map[airflow.RunRef]statelessRun
 
 	mu      sync.Mutex // guards answers while they come in
 	answers map[airflow.TaskInstanceRef]reasonsAnswer
@@ -65,8 +59,9 @@ type blockedPart struct {
 
 // statelessRun is a run's instances without a state, as they were listed last.
 type statelessRun struct {
-	at   time.Time
-	rows []airflow.TaskInstance
+	at      time.Time
+	rows    []airflow.TaskInstance
+	tooMany bool // for an answer
 }
 
 // reasonsAnswer is what Airflow said of an instance; no reasons: nothing that helps.
@@ -77,18 +72,18 @@ type reasonsAnswer struct {
 	unknown []string // names of dependencies that count as other
 }
 
-// waiting is an instance that waits. A known reason need not be asked for.
+// waiting is an instance that waits. Known reasons need not be asked for.
 type waiting struct {
 	instance *airflow.TaskInstance
 	since    time.Time
-	known    string
+	known    []string
 	stalled  bool
 }
 
-func newBlockedPart(cfg *Config, concurrency int) *blockedPart {
+func newBlockedPart(cfg *Config, concurrency int, books *books) *blockedPart {
 	return &blockedPart{
 		cfg: cfg.Blocked, fanout: cfg.Fanout, concurrency: concurrency, maxRows: cfg.MaxRows,
-		quiet: map[airflow.RunRef]time.Time{}, listed: map[airflow.RunRef]statelessRun{},
+		quiet: newQuietRuns(books, cfg.Blocked.Refresh), listed: map[airflow.RunRef]statelessRun{},
 		answers: map[airflow.TaskInstanceRef]reasonsAnswer{},
 	}
 }
@@ -102,7 +97,7 @@ func (p *blockedPart) fetch(ctx context.Context, client *airflow.Client, known f
 	watched := false
 	defer func() {
 		if !watched {
-			clear(p.quiet) // who did not look cannot tell that nothing moved
+			p.quiet.blink()
 		}
 	}()
 	unfinished, err := latest[*taskInstancesValue](known, (*taskInstancesPart)(nil).name())
@@ -121,7 +116,7 @@ func (p *blockedPart) fetch(ctx context.Context, client *airflow.Client, known f
 		return &blockedValue{}, nil
 	}
 	mayAsk := health.health["scheduler"].Healthy
-	p.watch(unfinished, runs, mayAsk)
+	p.quiet.watch(unfinished, runs, p.paused, mayAsk)
 	watched = true
 	cut := false
 	if mayAsk {
@@ -144,42 +139,6 @@ func (p *blockedPart) fetch(ctx context.Context, client *airflow.Client, known f
 	return v, nil
 }
 
-// watch notes since when nothing moves in the running runs. The clock starts
-// anew whenever that cannot be told, and when the scheduler had no chance.
-func (p *blockedPart) watch(unfinished *taskInstancesValue, runs *dagRunsValue, healthy bool) {
-	gap := unfinished.at.Sub(p.watchedAt)
-	p.watchedAt = unfinished.at
-	if !healthy || len(unfinished.missing) > 0 || gap > longestGap {
-		clear(p.quiet)
-	}
-	if !healthy || len(unfinished.missing) > 0 {
-		return
-	}
-	moving := map[airflow.RunRef]struct{}{}
-	for i := range unfinished.rows {
-		moving[unfinished.rows[i].Run()] = struct{}{}
-	}
-	quiet := map[airflow.RunRef]time.Time{}
-	for _, r := range runs.active {
-		_, moves := moving[r.RunRef]
-		_, paused := p.paused[r.DagID]
-		if r.State != airflow.RunRunning || moves || paused {
-			continue
-		}
-		quiet[r.RunRef] = unfinished.at
-		if since, ok := p.quiet[r.RunRef]; ok {
-			quiet[r.RunRef] = since
-		}
-	}
-	p.quiet = quiet
-}
-
-// stalled reports whether nothing has moved in a run for long.
-func (p *blockedPart) stalled(ref airflow.RunRef, now time.Time) bool {
-	since, ok := p.quiet[ref]
-	return ok && now.Sub(since) >= stalledAfter
-}
-
 // learnPaused refreshes the list of paused DAGs when something waits.
 func (p *blockedPart) learnPaused(ctx context.Context, client *airflow.Client, unfinished *taskInstancesValue, runs *dagRunsValue) error {
 	if unfinished.at.Sub(p.pausedAt) < pausedAge || len(runs.active) == 0 {
@@ -190,22 +149,16 @@ func (p *blockedPart) learnPaused(ctx context.Context, client *airflow.Client, u
 		return err
 	}
 	p.paused, p.pausedAt = paused, unfinished.at
-	for ref := range p.quiet {
-		if _, ok := paused[ref.DagID]; ok {
-			delete(p.quiet, ref)
-		}
-	}
 	return nil
 }
 
 // list lists the instances without a state of the queued, paused and stalled
-// runs, those first that were listed longest ago. It reports whether it left some out.
+// runs, those first that were listed longest ago. It reports whether some are missing.
 func (p *blockedPart) list(ctx context.Context, client *airflow.Client, runs *dagRunsValue, now time.Time) (cut bool, err error) {
 	listed := map[airflow.RunRef]statelessRun{}
 	var due []airflow.DagRun
 	for _, r := range runs.active {
-		_, paused := p.paused[r.DagID]
-		if r.State != airflow.RunQueued && !paused && !p.stalled(r.RunRef, now) {
+		if len(p.known(&r)) == 0 && !p.isStalled(r.RunRef) {
 			continue
 		}
 		last, ok := p.listed[r.RunRef]
@@ -220,13 +173,11 @@ func (p *blockedPart) list(ctx context.Context, client *airflow.Client, runs *da
 	slices.SortStableFunc(due, func(a, b airflow.DagRun) int { return listed[a.RunRef].at.Compare(listed[b.RunRef].at) })
 	for range statelessListings {
 		if len(due) == 0 {
-			return false, nil
+			break
 		}
 		rows, answered, err := client.StatelessTaskInstances(ctx, due, p.maxRows)
-		if isIncomplete(err) {
-			return true, nil
-		}
-		if err != nil {
+		tooMany := isIncomplete(err)
+		if err != nil && !tooMany {
 			return false, err
 		}
 		byRun := map[airflow.RunRef][]airflow.TaskInstance{}
@@ -234,30 +185,62 @@ func (p *blockedPart) list(ctx context.Context, client *airflow.Client, runs *da
 			byRun[t.Run()] = append(byRun[t.Run()], t)
 		}
 		for _, ref := range answered {
-			p.listed[ref] = statelessRun{now, byRun[ref]}
+			last, ok := p.listed[ref]
+			if ok && !tooMany && !last.tooMany && !sameInstances(last.rows, byRun[ref]) {
+				p.quiet.moved(ref, now)
+			}
+			p.listed[ref] = statelessRun{now, byRun[ref], tooMany}
 		}
 		due = slices.DeleteFunc(due, func(r airflow.DagRun) bool { return slices.Contains(answered, r.RunRef) })
 	}
-	return len(due) > 0, nil
+	for _, run := range p.listed {
+		cut = cut || run.tooMany
+	}
+	return cut || len(due) > 0, nil
+}
+
+// sameInstances compares two listings of a run, which come in any order.
+func sameInstances(a, b []airflow.TaskInstance) bool {
+	refs := func(rows []airflow.TaskInstance) map[airflow.TaskInstanceRef]string {
+		m := map[airflow.TaskInstanceRef]string{}
+		for i := range rows {
+			m[rows[i].Ref()] = rows[i].ID
+		}
+		return m
+	}
+	return maps.Equal(refs(a), refs(b))
+}
+
+// known are the reasons of all that waits in a run that need not be asked for.
+func (p *blockedPart) known(r *airflow.DagRun) []string {
+	var known []string
+	if r.State == airflow.RunQueued {
+		known = append(known, reasonRunNotRunning)
+	}
+	if _, paused := p.paused[r.DagID]; paused {
+		known = append(known, reasonDagPaused)
+	}
+	return known
+}
+
+func (p *blockedPart) isStalled(ref airflow.RunRef) bool {
+	_, ok := p.quiet.stalled(ref)
+	return ok
 }
 
 // collect finds all that waits, stalled runs first, then by age.
 func (p *blockedPart) collect(unfinished *taskInstancesValue, runs *dagRunsValue) []waiting {
 	var all []waiting
-	queued := map[airflow.RunRef]bool{}
+	queued := map[airflow.RunRef]airflow.DagRun{}
 	for _, r := range runs.active {
-		queued[r.RunRef] = r.State == airflow.RunQueued
-		_, paused := p.paused[r.DagID]
-		w := waiting{since: r.StartDate}
-		switch {
-		case r.State == airflow.RunQueued:
-			w.known = reasonRunNotRunning
-		case paused:
-			w.known = reasonDagPaused
-		case p.stalled(r.RunRef, unfinished.at):
-			w.stalled, w.since = true, p.quiet[r.RunRef]
-		default:
-			continue
+		if r.State == airflow.RunQueued {
+			queued[r.RunRef] = r
+		}
+		w := waiting{since: r.StartDate, known: p.known(&r)}
+		if len(w.known) == 0 {
+			if w.since, w.stalled = p.quiet.stalled(r.RunRef); !w.stalled {
+				continue
+			}
 		}
 		rows := p.listed[r.RunRef].rows
 		for i := range rows {
@@ -270,14 +253,11 @@ func (p *blockedPart) collect(unfinished *taskInstancesValue, runs *dagRunsValue
 		if t.State != airflow.StateScheduled || unfinished.at.Sub(unfinished.since[i]) < p.cfg.After {
 			continue
 		}
-		w := waiting{instance: t, since: unfinished.since[i]}
-		if queued[t.Run()] {
-			w.known = reasonRunNotRunning
+		r, ok := queued[t.Run()]
+		if !ok {
+			r.RunRef = t.Run()
 		}
-		if _, paused := p.paused[t.DagID]; paused {
-			w.known = reasonDagPaused
-		}
-		all = append(all, w)
+		all = append(all, waiting{instance: t, since: unfinished.since[i], known: p.known(&r)})
 	}
 	slices.SortStableFunc(all, func(a, b waiting) int {
 		switch {
@@ -301,7 +281,7 @@ func (p *blockedPart) choose(all []waiting, now time.Time, fresh bool) []*airflo
 		switch {
 		case len(chosen) == p.fanout:
 			return chosen
-		case w.known != "", ok && last.state == w.instance.State && now.Sub(last.at) < p.cfg.Refresh:
+		case len(w.known) > 0, ok && last.state == w.instance.State && now.Sub(last.at) < p.cfg.Refresh:
 			continue
 		case w.stalled && (!p.cfg.Stalled || !fresh || stalled == max(p.fanout/2, 1)):
 			continue
@@ -349,9 +329,11 @@ func (p *blockedPart) sum(all []waiting, now time.Time, cut bool) *blockedValue 
 	for _, w := range all {
 		t := w.instance
 		key := task{t.DagID, t.TaskID}
-		if w.known != "" {
+		if len(w.known) > 0 {
 			v.examined++
-			v.reasons[taskReason{key, w.known}]++
+			for _, reason := range w.known {
+				v.reasons[taskReason{key, reason}]++
+			}
 			continue
 		}
 		a, ok := p.answers[t.Ref()]

@@ -90,7 +90,7 @@ func TestInstancesWithoutAStateAreAskedForInStalledRunsOnly(t *testing.T) {
 				if n := w.asked("/dependencies"); n != 0 {
 					t.Errorf("%d calls in five minutes", n)
 				}
-				w.scrapeFor(time.Minute)
+				w.scrapeFor(90 * time.Second) // to make sure that nothing ended unseen, and to list what there is
 				exposition := w.scrape(0)
 				w.has(exposition, blockedBy("queued", "dag_run_not_running"), blockedBy("stuck", "trigger_rule"),
 					`airflow_task_instances_blocked{dag_id="paused",reason="dag_paused",task_id="null"} 1`,

@@ -78,7 +78,7 @@ func New(o Options) (*Collector, error) {
 	books := c.ledger.open(o.Airflow.URL)
 	followers := []part{newAttemptsPart(&o.Config, o.Airflow.Concurrency, books)}
 	if o.Config.Blocked.Enabled {
-		followers = append(followers, newBlockedPart(&o.Config, o.Airflow.Concurrency))
+		followers = append(followers, newBlockedPart(&o.Config, o.Airflow.Concurrency, books))
 	}
 	for stage, parts := range [stageCount + 1][]part{{
 		healthPart{},

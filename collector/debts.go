@@ -4,8 +4,13 @@ import (
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
 )
 
-// maxUnknown is how many attempts of an instance that Airflow tells nothing about are believed.
-const maxUnknown = 1000
+const (
+	// maxUnknown is how many attempts of an instance that Airflow tells nothing about are believed.
+	maxUnknown = 1000
+	// minRefusals is how often Airflow must have said that it knows no attempts
+	// of an instance: once may be a proxy's word.
+	minRefusals = 2
+)
 
 // debts takes the first n instances off the queue of those whose earlier attempts must be asked for.
 func (b *books) debts(n int) []airflow.TaskInstanceRef {
@@ -68,10 +73,20 @@ func (b *books) settle(ref airflow.TaskInstanceRef, rows []airflow.TaskInstance)
 	switch {
 	case r == nil:
 		return
-	case len(rows) > 0, r.ended && !r.gone:
+	case len(rows) > 0:
 		b.settleDebt(r, i, ref, rows)
+		return
+	}
+	if i.refused++; i.refused < minRefusals {
+		i.queued = true
+		b.owing = append(b.owing, ref)
+		return
+	}
+	switch {
 	case r.gone:
 		i.owed = 0
+	case r.ended:
+		b.settleDebt(r, i, ref, nil)
 	default:
 		i.unknown = true // the next listing of runs tells whether it was deleted
 	}
@@ -88,14 +103,18 @@ func (b *books) settleUnanswered(r *run) {
 }
 
 // settleDebt counts the earlier attempts of an instance. One that Airflow does
-// not list has failed, or else there would be no later one.
+// not list has failed, or else there would be no later one; in a run that began
+// before the ledger it may have done so at any time, and does not count.
 func (b *books) settleDebt(r *run, i *instance, ref airflow.TaskInstanceRef, rows []airflow.TaskInstance) {
 	attempts := make(map[int]*airflow.TaskInstance, len(rows))
 	for k := range rows {
 		attempts[rows[k].TryNumber] = &rows[k]
 	}
-	owed := i.owed
-	i.owed = 0
+	owed, certain := i.owed, i.certain
+	if began := r.info.StartDate; !began.IsZero() && began.Before(b.start) {
+		certain = 0
+	}
+	i.owed, i.certain, i.refused = 0, 0, 0
 	i.settled = max(i.settled, owed-1-maxUnknown)
 	for try := i.settled + 1; try < owed; try++ {
 		if i.ended(try) {
@@ -103,14 +122,18 @@ func (b *books) settleDebt(r *run, i *instance, ref airflow.TaskInstanceRef, row
 		}
 		t := attempts[try]
 		switch {
-		case t == nil, !t.State.Finished() && t.State != airflow.StateUpForRetry:
+		case t == nil || !t.State.Finished() && t.State != airflow.StateUpForRetry:
+			if try >= certain {
+				i.note(try, markSettled)
+				continue
+			}
 			i.note(try, markRetried)
 			b.ledger.countRetry(ref.DagID, ref.TaskID)
-		case t.State == airflow.StateRemoved, !attempted(t), !t.EndDate.IsZero() && !t.EndDate.After(r.floor):
+		case t.State == airflow.StateRemoved, !attempted(t), !t.EndDate.IsZero() && !t.EndDate.After(i.floor):
 			i.note(try, markSettled)
 		default:
 			r.seen(t.EndDate)
-			b.attemptEnded(i, t, howEnded(t))
+			b.attemptEnded(i, t, howEnded(t), t.EndDate)
 		}
 	}
 }

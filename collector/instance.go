@@ -22,15 +22,34 @@ func (k instanceKey) of(r airflow.RunRef) airflow.TaskInstanceRef {
 
 // instance is what was counted of a task instance.
 type instance struct {
-	settled int          // attempts up to this one are counted, or will never be
-	marks   map[int]mark // what was counted of which attempt
-	ends    []time.Time  // of the times that it finished without an attempt; zero: without any date
-	owed    int          // attempts before this one must be asked for; 0: none
-	queued  bool         // for that
-	unknown bool         // they were asked for, and Airflow knows nothing of the instance
+	floor    time.Time       // attempts that ended before do not count, like run.floor
+	settled  int             // attempts up to this one are counted, or will never be
+	attempts map[int]counted // what was counted of which attempt
+	without  []finish        // how it finished without an attempt
+	owed     int             // attempts before this one must be asked for; 0: none
+	certain  int             // of these, those before this one have ended, whatever Airflow answers
+	queued   bool            // for that
+	refused  int             // how often Airflow had no answer
+	unknown  bool            // they were asked for, and Airflow knows nothing of the instance
 }
 
-// mark is what was counted of an attempt.
+// counted is what was counted of an attempt.
+type counted struct {
+	mark  mark
+	end   time.Time     // zero: it has not ended, or Airflow does not tell when
+	state airflow.State // in which it finished
+	id    string        // of the instance then; empty on Airflow 2
+}
+
+// finish is how an instance finished without an attempt: it was skipped or
+// failed upstream. Cleared and finished so again, it may keep the date; on
+// Airflow 3 it then has another id.
+type finish struct {
+	end time.Time // zero: without any date
+	id  string
+}
+
+// mark tells in which ways an attempt was counted.
 type mark uint8
 
 const (
@@ -45,23 +64,45 @@ const (
 func (r *run) instance(key instanceKey) *instance {
 	i := r.instances[key]
 	if i == nil {
-		i = &instance{marks: map[int]mark{}}
+		i = newInstance(r.floor)
 		r.instances[key] = i
 	}
 	return i
 }
 
-// ended reports whether nothing more is to be found out about an attempt.
-func (i *instance) ended(try int) bool { return try <= i.settled || i.marks[try]&markEnded != 0 }
+func newInstance(floor time.Time) *instance {
+	return &instance{floor: floor, attempts: map[int]counted{}}
+}
 
-// note adds to the marks of an attempt, and reports what it had before.
+// ended reports whether nothing more is to be found out about an attempt.
+func (i *instance) ended(try int) bool {
+	return try <= i.settled || i.attempts[try].mark&markEnded != 0
+}
+
+// note adds to the marks of an attempt, and reports which it had before.
 func (i *instance) note(try int, m mark) mark {
-	before := i.marks[try]
-	i.marks[try] = before | m
-	for i.marks[i.settled+1]&markEnded != 0 {
+	a := i.attempts[try]
+	before := a.mark
+	a.mark |= m
+	i.attempts[try] = a
+	for i.attempts[i.settled+1].mark&markEnded != 0 {
 		i.settled++
 	}
 	return before
+}
+
+// bornAgain reports whether a row is of another instance of the same name, in a
+// run that was deleted and created anew: it shows an attempt that started after
+// it had ended.
+func (i *instance) bornAgain(t *airflow.TaskInstance) bool {
+	if !i.ended(t.TryNumber) || t.StartDate.IsZero() || !attempted(t) {
+		return false
+	}
+	end := i.attempts[t.TryNumber].end
+	if end.IsZero() {
+		end = i.floor
+	}
+	return t.StartDate.After(end)
 }
 
 // settleBefore takes an unfinished row that was there at the start: what came
@@ -81,12 +122,12 @@ func hasStarted(s airflow.State) bool {
 	return false
 }
 
-// countedAt reports whether the instance finished at this time before, and notes that it did.
-func (i *instance) countedAt(end time.Time) bool {
-	if slices.ContainsFunc(i.ends, end.Equal) {
+// finishedSo reports whether it is known that the instance finished so, and notes it.
+func (i *instance) finishedSo(end time.Time, id string) (known bool) {
+	if slices.ContainsFunc(i.without, func(f finish) bool { return f.end.Equal(end) && f.id == id }) {
 		return true
 	}
-	i.ends = append(i.ends, end)
+	i.without = append(i.without, finish{end, id})
 	return false
 }
 
@@ -100,14 +141,17 @@ func (r *run) owes() bool {
 	return false
 }
 
-func (r *run) dateless() []instanceKey {
-	var keys []instanceKey
+// dateless are the finishes that no date tells from later ones.
+func (r *run) dateless() map[instanceKey][]finish {
+	known := map[instanceKey][]finish{}
 	for key, i := range r.instances {
-		if slices.ContainsFunc(i.ends, time.Time.IsZero) {
-			keys = append(keys, key)
+		for _, f := range i.without {
+			if f.end.IsZero() {
+				known[key] = append(known[key], f)
+			}
 		}
 	}
-	return keys
+	return known
 }
 
 // finished takes a row of an answer about finished instances.
@@ -120,8 +164,14 @@ func (b *books) finished(t *airflow.TaskInstance) {
 // row counts what a row of any listing shows, once.
 func (b *books) row(t *airflow.TaskInstance) {
 	r := b.run(t.Run())
-	i := r.instance(keyOf(t))
+	key := keyOf(t)
+	i := r.instance(key)
+	if i.bornAgain(t) {
+		i = newInstance(i.newest(r.floor))
+		r.instances[key] = i
+	}
 	b.ledger.sight(t)
+	before := t.TryNumber // the attempts before this one must be known
 	switch {
 	case t.State == airflow.StateRemoved:
 		return
@@ -129,35 +179,72 @@ func (b *books) row(t *airflow.TaskInstance) {
 		if !b.attempt(r, i, t, markRetried) {
 			return
 		}
+	case t.State.Finished() && !i.byAttempt(t):
+		if !b.finishedWithout(r, i, t) {
+			return
+		}
+		before++
 	case t.State.Finished():
-		if !b.end(r, i, t) {
+		if !b.attempt(r, i, t, markFinished) {
 			return
 		}
 	case hasStarted(t.State):
 		b.started(i, t)
 	}
-	i.owe(t.TryNumber)
+	i.owe(before, t.TryNumber)
 	if i.owed > 0 && !i.queued && !i.unknown {
 		i.queued = true
 		b.owing = append(b.owing, t.Ref())
 	}
 }
 
-// owe asks for the attempts before this one unless they are all known.
-func (i *instance) owe(try int) {
-	for k := i.settled + 1; k < try; k++ {
-		if !i.ended(k) {
-			i.owed = max(i.owed, try)
+// newest is when the newest of the attempts that were counted ended, if that is after the given time.
+func (i *instance) newest(end time.Time) time.Time {
+	for _, a := range i.attempts {
+		if a.end.After(end) {
+			end = a.end
+		}
+	}
+	return end
+}
+
+// owe asks for the attempts before one unless they are all known.
+func (i *instance) owe(before, certain int) {
+	for try := i.settled + 1; try < before; try++ {
+		if !i.ended(try) {
+			i.owed, i.certain = max(i.owed, before), max(i.certain, certain)
 			return
 		}
 	}
 }
 
-// end counts an instance that finished. It is false if that is nothing new.
-func (b *books) end(r *run, i *instance, t *airflow.TaskInstance) bool {
-	if attempted(t) {
-		return b.attempt(r, i, t, markFinished)
+// byAttempt reports whether an attempt stands behind a finished row. Skipped
+// or failed upstream without one, an instance keeps the number of the attempt
+// before, or 0; and its dates, too, unless a branch has skipped it.
+func (i *instance) byAttempt(t *airflow.TaskInstance) bool {
+	if !attempted(t) {
+		return false
 	}
+	a := i.attempts[t.TryNumber]
+	if t.State != airflow.StateSkipped || a.mark&markFinished == 0 {
+		return true
+	}
+	return a.state == airflow.StateSkipped && (a.id == t.ID || a.id == "" || t.ID == "")
+}
+
+// attempted reports whether an attempt may stand behind a finished row, as far as the row tells.
+func attempted(t *airflow.TaskInstance) bool {
+	switch t.State {
+	case airflow.StateUpstreamFailed:
+		return false
+	case airflow.StateSkipped:
+		return t.TryNumber > 0 && !t.StartDate.Equal(t.EndDate)
+	}
+	return true
+}
+
+// finishedWithout counts an instance that finished without an attempt. It is false if that is nothing new.
+func (b *books) finishedWithout(r *run, i *instance, t *airflow.TaskInstance) bool {
 	at := t.EndDate
 	if at.IsZero() {
 		if !r.ended {
@@ -165,25 +252,16 @@ func (b *books) end(r *run, i *instance, t *airflow.TaskInstance) bool {
 		}
 		at = r.info.EndDate
 	}
-	if !at.IsZero() && !at.After(r.floor) {
+	if !at.IsZero() && !at.After(i.floor) {
 		i.settled = max(i.settled, t.TryNumber)
 		return false
 	}
 	r.seen(at)
-	if i.countedAt(t.EndDate) {
+	if i.finishedSo(t.EndDate, t.ID) {
 		return false
 	}
 	b.ledger.countFinished(t, t.State)
 	return true
-}
-
-// attempted reports whether an attempt stands behind a finished row: skipped by
-// a branch or failed upstream, an instance keeps the number of the attempt before, or 0.
-func attempted(t *airflow.TaskInstance) bool {
-	if t.State != airflow.StateSkipped && t.State != airflow.StateUpstreamFailed {
-		return true
-	}
-	return t.TryNumber > 0 && !t.StartDate.Equal(t.EndDate)
 }
 
 func (r *run) seen(end time.Time) {
@@ -202,18 +280,18 @@ func (b *books) attempt(r *run, i *instance, t *airflow.TaskInstance, how mark) 
 		}
 		at = r.info.EndDate
 	}
-	if !at.IsZero() && !at.After(r.floor) {
+	if !at.IsZero() && !at.After(i.floor) {
 		i.settled = max(i.settled, t.TryNumber)
 		return false
 	}
 	r.seen(at)
-	b.attemptEnded(i, t, how)
+	b.attemptEnded(i, t, how, at)
 	return true
 }
 
 // attemptEnded counts an attempt; a retried one may finish after all, which adds to finished only.
-func (b *books) attemptEnded(i *instance, t *airflow.TaskInstance, how mark) {
-	before := i.marks[t.TryNumber]
+func (b *books) attemptEnded(i *instance, t *airflow.TaskInstance, how mark, at time.Time) {
+	before := i.attempts[t.TryNumber].mark
 	switch {
 	case before&(markFinished|markSettled) != 0, before&how != 0,
 		t.TryNumber <= i.settled && before&markEnded == 0:
@@ -222,7 +300,11 @@ func (b *books) attemptEnded(i *instance, t *airflow.TaskInstance, how mark) {
 	if !t.StartDate.IsZero() {
 		b.started(i, t)
 	}
+	if t.StartDate.After(at) {
+		at = t.StartDate // or else the same row would look like one of another life
+	}
 	i.note(t.TryNumber, how)
+	i.attempts[t.TryNumber] = counted{i.attempts[t.TryNumber].mark, at, t.State, t.ID}
 	state := t.State
 	if how == markRetried {
 		state = airflow.StateFailed

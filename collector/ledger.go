@@ -65,7 +65,7 @@ type floor struct {
 	until    time.Time
 	runEnd   time.Time // of the run
 	expires  time.Time
-	dateless []instanceKey // those that finished without any date
+	dateless map[instanceKey][]finish // those that no date tells from later ones
 }
 
 // sighting is how an unfinished instance was seen last.
@@ -103,8 +103,8 @@ func (b *books) run(ref airflow.RunRef) *run {
 	}
 	if f, ok := b.floors[ref]; ok {
 		r.floor = f.until
-		for _, key := range f.dateless {
-			r.instance(key).countedAt(time.Time{})
+		for key, finishes := range f.dateless {
+			r.instance(key).without = finishes
 		}
 		delete(b.floors, ref)
 	}
@@ -239,6 +239,26 @@ func (b *books) listUnfinished(v *taskInstancesValue) {
 		}
 	}
 	b.open, b.openAt = now, v.at
+}
+
+// motion is when the newest attempt of a run ended, as far as it was examined,
+// and until when that was. Zero: it was not yet.
+func (b *books) motion(ref airflow.RunRef) (newest, examined time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r := b.runs[ref]; r != nil {
+		return r.newest, r.examined
+	}
+	return time.Time{}, time.Time{}
+}
+
+// examine has a question about a run asked, though nothing is known to have ended in it.
+func (b *books) examine(ref airflow.RunRef) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r := b.runs[ref]; r != nil {
+		r.due = true
+	}
 }
 
 // questions are about the runs that are due: those that can be asked together,

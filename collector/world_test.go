@@ -3,6 +3,8 @@ package collector
 import (
 	"bytes"
 	"flag"
+	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -246,4 +248,13 @@ func populate(server *airflowtest.Server, version string) {
 			db.Add(airflowtest.Task("sensors", "s", "approve"), 0).AwaitInput()
 		}
 	})
+}
+
+// isFinishedListing tells the others from those.
+func isFinishedListing(r *http.Request) bool {
+	if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/taskInstances/list") {
+		return false
+	}
+	body, err := io.ReadAll(r.Body)
+	return err == nil && strings.Contains(string(body), `"success"`)
 }

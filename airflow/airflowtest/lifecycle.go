@@ -116,7 +116,8 @@ func (ti *TaskInstance) Reschedule() *TaskInstance {
 }
 
 // Skip skips the instance. One that runs did it itself and has a duration; one
-// without state is skipped by a branch, and was never attempted.
+// without state is skipped by a branch, which gives it new dates, but neither
+// a number nor a duration.
 func (ti *TaskInstance) Skip() *TaskInstance {
 	ti.expect("skip", NoStatus, Running)
 	if ti.State == Running {
@@ -136,12 +137,27 @@ func (ti *TaskInstance) SkipEmpty() *TaskInstance {
 }
 
 // FailUpstream tells that the instance cannot run because of those before it.
+// One that was cleared keeps the number and the dates of the attempt before.
 func (ti *TaskInstance) FailUpstream() *TaskInstance {
 	ti.expect("fail upstream of", NoStatus)
-	ti.StartDate = ti.enter(UpstreamFailed)
-	ti.EndDate = ti.StartDate
-	ti.Duration = new(0.0)
+	ti.finishUnstarted(UpstreamFailed)
 	return ti
+}
+
+// SkipByRule skips the instance because those before it were skipped. One that
+// was cleared keeps the number and the dates of the attempt before.
+func (ti *TaskInstance) SkipByRule() *TaskInstance {
+	ti.expect("skip", NoStatus)
+	ti.finishUnstarted(Skipped)
+	return ti
+}
+
+// finishUnstarted is how the scheduler lets an instance finish that it does not start.
+func (ti *TaskInstance) finishUnstarted(state string) {
+	now := ti.enter(state)
+	setDate(&ti.StartDate, now)
+	setDate(&ti.EndDate, now)
+	ti.Duration = new(ti.EndDate.Sub(ti.StartDate).Seconds())
 }
 
 // PassThrough succeeds without an executor, as tasks of the EmptyOperator do.
@@ -209,10 +225,7 @@ func (ti *TaskInstance) end(state string) {
 // mark sets a state as a person does, whatever happened before: dates that are
 // there stay.
 func (ti *TaskInstance) mark(state string) {
-	now := ti.enter(state)
-	setDate(&ti.StartDate, now)
-	setDate(&ti.EndDate, now)
-	ti.Duration = new(ti.EndDate.Sub(ti.StartDate).Seconds())
+	ti.finishUnstarted(state)
 	ti.TriggerID = 0
 }
 
