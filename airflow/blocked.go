@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -63,43 +62,4 @@ func (c *Client) dagPage(ctx context.Context, k call, ids map[string]struct{}) (
 		return 0, 0, a.errorf(ClassDecode, nil, "an answer without total_entries")
 	}
 	return rows, e.total, nil
-}
-
-// StatelessTaskInstances lists the task instances without a state of as many
-// of the given runs as one request is good for, in one answer with so much
-// room, and returns those runs, too: on Airflow 3 at most 20, on Airflow 2
-// those of a day. The error of a listing that did not fit is an *Error that
-// wraps an *IncompleteError.
-func (c *Client) StatelessTaskInstances(ctx context.Context, runs []DagRun, room int) (rows []TaskInstance, listed []RunRef, err error) {
-	s, err := c.server(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	questions := make([]RunQuestion, len(runs))
-	for i, r := range runs {
-		questions[i].Run = r
-	}
-	scopes := s.dialect.batches(questions, time.Now())
-	if len(scopes) == 0 {
-		return nil, nil, nil
-	}
-	asked := map[RunRef]struct{}{}
-	for _, q := range questions {
-		if scopes[0].covers(q) {
-			asked[q.Run.RunRef] = struct{}{}
-			listed = append(listed, q.Run.RunRef)
-		}
-	}
-	w := &walk{client: c, server: s, seen: map[TaskInstanceRef]struct{}{},
-		query: TaskInstanceQuery{States: []State{StateNone}, Room: room, scope: scopes[0]},
-		yield: func(t TaskInstance) bool {
-			if _, ok := asked[t.Run()]; ok {
-				rows = append(rows, t)
-			}
-			return true
-		}}
-	if err := w.batch(ctx); err != nil {
-		return nil, nil, err
-	}
-	return rows, listed, nil
 }

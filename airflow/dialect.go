@@ -14,6 +14,11 @@ type dialect interface {
 	batchFilter(q TaskInstanceQuery) batchFilter
 	// batches turns questions about runs into as few and as cheap requests as this API allows.
 	batches(questions []RunQuestion, now time.Time) []runScope
+	// neighbours are the first of these runs and those of the others that one
+	// request for all of their rows asks for as well without fetching many rows of runs beside them.
+	neighbours(runs []DagRun) []DagRun
+	// scope is what a request about all of the batch selects.
+	scope(batch []RunQuestion) runScope
 	// pagesByGet reports whether the pages of the GET list have an order.
 	pagesByGet() bool
 	// unfinishedStates are the states of unfinished task instances that the

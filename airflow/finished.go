@@ -151,7 +151,7 @@ func (v2) batches(questions []RunQuestion, _ time.Time) []runScope {
 	var scopes []runScope
 	for bounded := range chunksBy(sorted, func(q RunQuestion) bool { return q.Since.IsZero() }) {
 		for batch := range slices.Chunk(bounded, batchRuns) {
-			scopes = append(scopes, runScope{DagIDs: dagIDs(batch), RunIDs: runIDs(batch), Since: earliestSince(batch)})
+			scopes = append(scopes, v2{}.scope(batch))
 		}
 	}
 	return scopes
@@ -187,12 +187,21 @@ func (v1) batches(questions []RunQuestion, now time.Time) []runScope {
 			}
 			n++
 		}
-		batch := apart[:n]
-		from, to := dates(batch)
-		scopes = append(scopes, runScope{DagIDs: dagIDs(batch), Since: earliestSince(batch), From: from, To: to})
+		scopes = append(scopes, v1{}.scope(apart[:n]))
 		apart = apart[n:]
 	}
 	return scopes
+}
+
+// scope of v2 is a cross product of DAGs and run ids.
+func (v2) scope(batch []RunQuestion) runScope {
+	return runScope{DagIDs: dagIDs(batch), RunIDs: runIDs(batch), Since: earliestSince(batch)}
+}
+
+// scope of v1 is all runs of some DAGs within a range of execution dates.
+func (v1) scope(batch []RunQuestion) runScope {
+	from, to := dates(batch)
+	return runScope{DagIDs: dagIDs(batch), Since: earliestSince(batch), From: from, To: to}
 }
 
 // chunksBy splits a slice wherever the key changes.

@@ -88,8 +88,10 @@ const opTries = "list the attempts of a task instance"
 // Tries lists the attempts of a task instance, one row each, by try number
 // (GET …/taskInstances/{task_id}[/{map_index}]/tries, Airflow 2.10 and later).
 // Where Airflow lists an attempt twice (a running one that was cleared,
-// 2.10.0–2.10.3 while up for retry) the finished row of it is kept, of two the
-// one that ended later. An instance that was cleared before it ever ran has a
+// 2.10.0–2.10.3 while up for retry, one that was cleared and then failed
+// upstream or was skipped, which keeps its number) the row that tells most of
+// it is kept: one that succeeded or failed, or else one that is finished, and of
+// two such rows the one that ended later. An instance that was cleared before it ever ran has a
 // failed row with number 0, which is no attempt. One that does not exist is an
 // empty list on Airflow 2, and a 404 on 3; a run id with a slash is a 404 on
 // both, because no path leads to it.
@@ -118,15 +120,29 @@ func (c *Client) Tries(ctx context.Context, ref TaskInstanceRef) ([]TaskInstance
 	return onePerTry(rows), nil
 }
 
-// onePerTry keeps one row of each attempt, in the order of their numbers.
+// onePerTry keeps one row of each attempt, in the order of their numbers. An
+// instance that was cleared and then failed upstream still has the number, and
+// maybe the dates, of the attempt before, whose own row is in the history.
 func onePerTry(rows []TaskInstance) []TaskInstance {
 	slices.SortStableFunc(rows, func(a, b TaskInstance) int {
 		return cmp.Or(
 			cmp.Compare(a.TryNumber, b.TryNumber),
-			-cmp.Compare(boolToInt(a.State.Finished()), boolToInt(b.State.Finished())),
+			-cmp.Compare(telling(a.State), telling(b.State)),
 			b.EndDate.Compare(a.EndDate))
 	})
 	return slices.CompactFunc(rows, func(a, b TaskInstance) bool { return a.TryNumber == b.TryNumber })
+}
+
+// telling is how much a state says of the attempt that the row shows: that it
+// ran and how it ended (2), that it is over (1), or nothing yet (0).
+func telling(s State) int {
+	switch {
+	case s == StateSuccess, s == StateFailed:
+		return 2
+	case s.Finished():
+		return 1
+	}
+	return 0
 }
 
 func boolToInt(b bool) int {

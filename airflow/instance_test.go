@@ -135,6 +135,39 @@ func TestTheLaterEndOfAnAttemptCounts(t *testing.T) {
 	}
 }
 
+// An instance that was cleared and then did not run keeps the number of its
+// last attempt; how that attempt ended is in the history, and counts.
+func TestAnAttemptIsNotHiddenByWhatBecameOfTheInstance(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		do   func(ti *airflowtest.TaskInstance)
+		want string
+	}{
+		{"succeeded, cleared, failed upstream", func(ti *airflowtest.TaskInstance) { ti.Succeed().Clear().FailUpstream() }, "1 success"},
+		{"failed, cleared, failed upstream", func(ti *airflowtest.TaskInstance) { ti.FailWithoutRetry().Clear().FailUpstream() }, "1 failed"},
+		{"succeeded, cleared, skipped", func(ti *airflowtest.TaskInstance) { ti.Succeed().Clear().Skip() }, "1 success"},
+		{"succeeded, cleared, removed", func(ti *airflowtest.TaskInstance) { ti.Succeed().Clear().Remove() }, "1 success"},
+		{"skipped, cleared, scheduled", func(ti *airflowtest.TaskInstance) { ti.Start().Skip().Clear().Schedule() }, "1 skipped, 2 scheduled"},
+		{"skipped, cleared", func(ti *airflowtest.TaskInstance) { ti.Start().Skip().Clear() }, "1 skipped"},
+	} {
+		for _, version := range []string{"2.11.2", "3.3.2"} {
+			for seed := range uint64(4) {
+				server := airflowtest.Start(t, airflowtest.Options{Version: version, ShuffleSeed: seed})
+				server.Update(func(db *airflowtest.Database) {
+					ti := db.Add(airflowtest.Task("d", "r", "t"), 9)
+					test.do(ti)
+					if !ti.EndDate.IsZero() {
+						ti.EndDate = ti.EndDate.Add(time.Minute) // the later end does not decide
+					}
+				})
+				if got, err := attempts(t, connect(t, server, nil), instance); got != test.want || err != nil {
+					t.Errorf("%s, seed %d, %s: %s, %v, want %s", version, seed, test.name, got, err, test.want)
+				}
+			}
+		}
+	}
+}
+
 func TestMissingInstances(t *testing.T) {
 	for _, version := range []string{"2.10.2", "2.11.2", "3.0.6", "3.3.2"} {
 		server := airflowtest.Start(t, airflowtest.Options{Version: version})

@@ -110,6 +110,24 @@ func TestRecordedTaskInstances(t *testing.T) {
 	}
 }
 
+// Airflow 3 names every row; Airflow 2 has no such name.
+func TestRecordedIDs(t *testing.T) {
+	for version, file := range map[string]string{"2.11.2": "list_restarting.json", "3.3.2": "ti-active.json"} {
+		client := recorded(t, version, map[string]string{"version": "version.json", "dags/~/dagRuns/~/taskInstances/list": file})
+		rows, err := list(t, client, airflow.TaskInstanceQuery{Room: 1000})
+		if err != nil || len(rows) == 0 {
+			t.Fatalf("%s: %d rows, %v", version, len(rows), err)
+		}
+		ids := map[string]bool{}
+		for _, row := range rows {
+			ids[row.ID] = true
+		}
+		if version[0] == '2' && (len(ids) != 1 || !ids[""]) || version[0] == '3' && (len(ids) != len(rows) || ids[""]) {
+			t.Errorf("%s: %d ids in %d rows", version, len(ids), len(rows))
+		}
+	}
+}
+
 // A listing that was cut by its limit is never taken for whole.
 func TestRecordedListingsThatWereCut(t *testing.T) {
 	for version, file := range map[string]string{"2.11.2": "op_get_task_instances_batch.json", "3.3.2": "ti-limit1000.json"} {
@@ -149,6 +167,7 @@ func compare(t *testing.T, got airflow.TaskInstance, row map[string]any) {
 		state = airflow.State(text("state"))
 	}
 	want := airflow.TaskInstance{
+		ID:    text("id"),
 		DagID: text("dag_id"), RunID: text("dag_run_id"), TaskID: text("task_id"), MapIndex: number("map_index"),
 		State: state, TryNumber: number("try_number"), MaxTries: number("max_tries"),
 		QueuedWhen: at("queued_when"), ScheduledWhen: at("scheduled_when"), StartDate: at("start_date"), EndDate: at("end_date"),

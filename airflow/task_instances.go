@@ -18,6 +18,11 @@ import (
 // TaskInstance is one row of Airflow's task instance listings. A zero time
 // means that Airflow sent null.
 type TaskInstance struct {
+	// ID is Airflow 3's id of the row, a UUID. It changes with every retry and
+	// every clear, so it names neither the instance (see Ref) nor the attempt,
+	// but one that differs from the last one seen tells that either happened.
+	// It is empty on Airflow 2, and in the rows of Tries.
+	ID        string
 	DagID     string
 	RunID     string
 	TaskID    string
@@ -268,6 +273,7 @@ func (w *walk) row(dec *jsontext.Decoder) error {
 
 // taskInstanceJSON has the fields that are used; a pointer tells null from a value.
 type taskInstanceJSON struct {
+	ID            *string    `json:"id"`
 	DagID         *string    `json:"dag_id"`
 	RunID         *string    `json:"dag_run_id"`
 	TaskID        *string    `json:"task_id"`
@@ -313,6 +319,7 @@ func decodeTaskInstance(dec *jsontext.Decoder) (TaskInstance, error) {
 		}
 	}
 	t := TaskInstance{
+		ID:    orZero(j.ID),
 		DagID: *j.DagID, RunID: *j.RunID, TaskID: *j.TaskID, MapIndex: *j.MapIndex,
 		State: StateNone, TryNumber: *j.TryNumber, MaxTries: *j.MaxTries,
 		QueuedWhen: orZero(j.QueuedWhen), ScheduledWhen: orZero(j.ScheduledWhen),

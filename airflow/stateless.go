@@ -1,0 +1,115 @@
+package airflow
+
+import (
+	"context"
+	"errors"
+)
+
+// StatelessTaskInstances lists the task instances without a state of the first
+// of these runs and of those of the others that one request is good for (POST
+// …/taskInstances/list): on Airflow 3 at most 20 runs that share the run id of
+// the first one, or else its DAG; on Airflow 2 those of at most 25 DAGs with
+// execution dates within a day. Who gives the most urgent run first, and next
+// time those that are not in listed, gets to all of them.
+//
+// One answer holds room rows. When it holds fewer than there are, the question
+// is put again about half as many of the first runs as would fit on average,
+// and then about the first run alone: a call is at most three requests. On
+// success listed names the runs that rows is complete for, in the order in
+// which they were given. On failure rows is nil and listed names the runs of
+// the last request, none if there was none. The error is an *Error; one that
+// wraps an *IncompleteError means that listed, a single run, does not fit by
+// itself: leave it out from now on, or give more room.
+func (c *Client) StatelessTaskInstances(ctx context.Context, runs []DagRun, room int) (rows []TaskInstance, listed []RunRef, err error) {
+	if len(runs) == 0 {
+		return nil, nil, nil
+	}
+	s, err := c.server(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	batch := s.dialect.neighbours(runs)
+	for request := 1; ; request++ {
+		rows, err = c.listStateless(ctx, s, batch, room)
+		short, ok := errors.AsType[*IncompleteError](err)
+		if !ok || len(batch) == 1 {
+			break
+		}
+		fit := 1
+		if request == 1 {
+			fit = max(1, len(batch)*short.Received/short.Total/2)
+		}
+		batch = batch[:fit]
+	}
+	for _, r := range batch {
+		listed = append(listed, r.RunRef)
+	}
+	return rows, listed, err
+}
+
+// listStateless makes one request about the batch.
+func (c *Client) listStateless(ctx context.Context, s *server, batch []DagRun, room int) (rows []TaskInstance, err error) {
+	asked := map[RunRef]struct{}{}
+	questions := make([]RunQuestion, len(batch))
+	for i, r := range batch {
+		asked[r.RunRef] = struct{}{}
+		questions[i].Run = r
+	}
+	w := &walk{client: c, server: s, seen: map[TaskInstanceRef]struct{}{},
+		query: TaskInstanceQuery{States: []State{StateNone}, Room: room, scope: s.dialect.scope(questions)},
+		yield: func(t TaskInstance) bool {
+			if _, ok := asked[t.Run()]; ok {
+				rows = append(rows, t)
+			}
+			return true
+		}}
+	if err := w.batch(ctx); err != nil {
+		return nil, err
+	}
+	return rows, nil
+}
+
+// neighbours of v2 share a run id or a DAG, so that the cross product of both
+// holds no other run.
+func (v2) neighbours(runs []DagRun) []DagRun {
+	for _, same := range []func(r *DagRun) bool{
+		func(r *DagRun) bool { return r.RunID == runs[0].RunID },
+		func(r *DagRun) bool { return r.DagID == runs[0].DagID },
+	} {
+		var batch []DagRun
+		for i := range runs {
+			if same(&runs[i]) && len(batch) < batchRuns {
+				batch = append(batch, runs[i])
+			}
+		}
+		if len(batch) > 1 {
+			return batch
+		}
+	}
+	return runs[:1]
+}
+
+// neighbours of v1 lie within a day. It also fetches the rows of other runs of
+// their DAGs in that time.
+func (v1) neighbours(runs []DagRun) []DagRun {
+	var batch []DagRun
+	from, to := runs[0].LogicalDate, runs[0].LogicalDate
+	dags := map[string]struct{}{}
+	for _, r := range runs {
+		earliest, latest := from, to
+		if r.LogicalDate.Before(from) {
+			earliest = r.LogicalDate
+		}
+		if r.LogicalDate.After(to) {
+			latest = r.LogicalDate
+		}
+		_, known := dags[r.DagID]
+		if latest.Sub(earliest) > batchSpan || !known && len(dags) == batchDags {
+			continue
+		}
+		dags[r.DagID] = struct{}{}
+		from, to = earliest, latest
+		batch = append(batch, r)
+	}
+	return batch
+}
