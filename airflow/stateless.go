@@ -1,14 +1,16 @@
 package airflow
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 )
 
 // StatelessTaskInstances lists the task instances without a state of the first
 // of these runs and of those of the others that one request is good for (POST
-// …/taskInstances/list): on Airflow 3 at most 20 runs that share the run id of
-// the first one, or else its DAG; on Airflow 2 those of at most 25 DAGs with
+// …/taskInstances/list): on Airflow 3 at most 20 runs, those first that share
+// the run id of the first one, or else its DAG; on Airflow 2 those of at most 25 DAGs with
 // execution dates within a day. Who gives the most urgent run first, and next
 // time those that are not in listed, gets to all of them.
 //
@@ -69,24 +71,21 @@ func (c *Client) listStateless(ctx context.Context, s *server, batch []DagRun, r
 	return rows, nil
 }
 
-// neighbours of v2 share a run id or a DAG, so that the cross product of both
-// holds no other run.
+// neighbours of v2 share the run id of the first run if they can, or else its
+// DAG: the fewer other runs the cross product of both holds. Their rows without
+// a state are fetched, too, but they are few, and 20 runs are one request.
 func (v2) neighbours(runs []DagRun) []DagRun {
-	for _, same := range []func(r *DagRun) bool{
-		func(r *DagRun) bool { return r.RunID == runs[0].RunID },
-		func(r *DagRun) bool { return r.DagID == runs[0].DagID },
-	} {
-		var batch []DagRun
-		for i := range runs {
-			if same(&runs[i]) && len(batch) < batchRuns {
-				batch = append(batch, runs[i])
-			}
+	distance := func(r DagRun) int {
+		switch {
+		case r.RunID == runs[0].RunID:
+			return 0
+		case r.DagID == runs[0].DagID:
+			return 1
 		}
-		if len(batch) > 1 {
-			return batch
-		}
+		return 2
 	}
-	return runs[:1]
+	nearest := slices.SortedStableFunc(slices.Values(runs), func(a, b DagRun) int { return cmp.Compare(distance(a), distance(b)) })
+	return nearest[:min(batchRuns, len(nearest))]
 }
 
 // neighbours of v1 lie within a day. It also fetches the rows of other runs of

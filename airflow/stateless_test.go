@@ -56,12 +56,12 @@ func TestStatelessTaskInstancesOfTheFirstRunAndItsNeighbours(t *testing.T) {
 		v1, v2 string
 	}{
 		{"one", []waitingRun{{"a", "1", 0, 1}}, "a/1", "a/1"},
-		{"those that share the run id of the first", []waitingRun{{"z", "9", 0, 1}, {"a", "1", 0, 1}, {"b", "9", 0, 1}, {"z", "1", 0, 1}},
-			"z/9 a/1 b/9 z/1", "z/9 b/9"},
-		{"or else its DAG", []waitingRun{{"z", "9", 0, 1}, {"a", "1", 0, 1}, {"z", "1", 0, 1}},
-			"z/9 a/1 z/1", "z/9 z/1"},
-		{"or none", []waitingRun{{"z", "9", 0, 1}, {"a", "1", 0, 1}, {"b", "1", 0, 1}},
-			"z/9 a/1 b/1", "z/9"},
+		{"first those that share the run id", []waitingRun{{"z", "9", 0, 1}, {"a", "1", 0, 1}, {"b", "9", 0, 1}, {"z", "1", 0, 1}},
+			"z/9 a/1 b/9 z/1", "z/9 b/9 z/1 a/1"},
+		{"then its DAG", []waitingRun{{"z", "9", 0, 1}, {"a", "1", 0, 1}, {"z", "1", 0, 1}},
+			"z/9 a/1 z/1", "z/9 z/1 a/1"},
+		{"then any", []waitingRun{{"z", "9", 0, 1}, {"a", "1", 0, 1}, {"b", "1", 0, 1}},
+			"z/9 a/1 b/1", "z/9 a/1 b/1"},
 		{"a day of them", []waitingRun{{"z", "9", 5 * day, 1}, {"z", "1", 6 * day, 1}, {"z", "2", 5*day - time.Hour, 1}, {"z", "3", 5*day + time.Hour, 1}},
 			"z/9 z/1 z/3", "z/9 z/1 z/2 z/3"},
 	} {

@@ -158,12 +158,12 @@ func (p *blockedPart) list(ctx context.Context, client *airflow.Client, runs *da
 	listed := map[airflow.RunRef]statelessRun{}
 	var due []airflow.DagRun
 	for _, r := range runs.active {
+		last, ok := p.listed[r.RunRef]
+		if ok { // whether it is still so tells whether the run moves, even when it is not wanted now
+			listed[r.RunRef] = last
+		}
 		if len(p.known(&r)) == 0 && !p.isStalled(r.RunRef) {
 			continue
-		}
-		last, ok := p.listed[r.RunRef]
-		if ok {
-			listed[r.RunRef] = last
 		}
 		if !ok || now.Sub(last.at) >= p.cfg.Refresh {
 			due = append(due, r)
@@ -194,10 +194,13 @@ func (p *blockedPart) list(ctx context.Context, client *airflow.Client, runs *da
 		due = slices.DeleteFunc(due, func(r airflow.DagRun) bool { return slices.Contains(answered, r.RunRef) })
 	}
 	for _, run := range p.listed {
-		cut = cut || run.tooMany
+		cut = cut || run.tooMany && now.Sub(run.at) < p.keep()
 	}
 	return cut || len(due) > 0, nil
 }
+
+// keep is how long an answer counts: until it has had its turn again.
+func (p *blockedPart) keep() time.Duration { return 2 * cmp.Or(p.cfg.Refresh, stalledAfter) }
 
 // sameInstances compares two listings of a run, which come in any order.
 func sameInstances(a, b []airflow.TaskInstance) bool {
@@ -242,9 +245,12 @@ func (p *blockedPart) collect(unfinished *taskInstancesValue, runs *dagRunsValue
 				continue
 			}
 		}
-		rows := p.listed[r.RunRef].rows
-		for i := range rows {
-			w.instance = &rows[i]
+		last := p.listed[r.RunRef]
+		if unfinished.at.Sub(last.at) >= p.keep() {
+			continue
+		}
+		for i := range last.rows {
+			w.instance = &last.rows[i]
 			all = append(all, w)
 		}
 	}
@@ -341,7 +347,7 @@ func (p *blockedPart) sum(all []waiting, now time.Time, cut bool) *blockedValue 
 			answers[t.Ref()] = a
 		}
 		// One that is being asked for anew in these collections still counts.
-		if !ok || a.reasons == nil || now.Sub(a.at) > 2*cmp.Or(p.cfg.Refresh, stalledAfter) {
+		if !ok || a.reasons == nil || now.Sub(a.at) > p.keep() {
 			v.left++
 			continue
 		}
