@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -219,7 +220,7 @@ func TestHistogramsNeverFall(t *testing.T) {
 		for i := range 400 { // more different durations than a native histogram keeps buckets for
 			w.airflow.Update(func(db *airflowtest.Database) {
 				ti := db.Add(airflowtest.MappedTask("dag", "run", "task", i), 0).Start()
-				ti.StartDate = ti.StartDate.Add(-time.Duration(i*i) * 100 * time.Millisecond)
+				ti.StartDate = ti.StartDate.Add(-time.Duration(math.Pow(1.05, float64(i))) * time.Millisecond)
 				ti.Succeed()
 			})
 			time.Sleep(20 * time.Minute)
