@@ -3,7 +3,6 @@ package airflow
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -44,6 +43,8 @@ type DagRunQuery struct {
 	States []RunState // at least one
 	// EndedSince leaves out runs that ended before, and those that have not ended; zero: no bound.
 	EndedSince time.Time
+	// EndedUntil leaves out runs that ended after, and those that have not ended; zero: no bound.
+	EndedUntil time.Time
 	// Room is how many rows the answer may hold.
 	Room int
 }
@@ -51,7 +52,9 @@ type DagRunQuery struct {
 const opRuns = "list DAG runs"
 
 // DagRuns lists DAG runs in one answer (POST /dags/~/dagRuns/list), so that it
-// is a consistent picture. The error of a listing that did not fit is an *Error
+// is a consistent picture. A server that bounds its answers is asked for the
+// rest page by page. The result is complete, or there is an error: that of a
+// listing that did not fit, or whose rows moved between two pages, is an *Error
 // that wraps an *IncompleteError.
 func (c *Client) DagRuns(ctx context.Context, q DagRunQuery) ([]DagRun, error) {
 	if len(q.States) == 0 {
@@ -61,48 +64,40 @@ func (c *Client) DagRuns(ctx context.Context, q DagRunQuery) ([]DagRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := c.call(s, opRuns, http.MethodPost, "/dags/~/dagRuns/list")
-	k.maxBytes = c.cfg.MaxResponseBytes
-	k.body, err = json.Marshal(struct {
-		States []RunState `json:"states"`
-		Since  *time.Time `json:"end_date_gte,omitempty"`
-		Limit  int        `json:"page_limit"`
-		Order  string     `json:"order_by"`
-	}{q.States, orNull(q.EndedSince), q.Room, "id"})
-	if err != nil {
-		return nil, k.errorf(ClassInternal, err, "%v", err)
-	}
-	a, err := c.do(ctx, k)
-	if err != nil {
-		return nil, err
-	}
-	defer a.Close()
 	var runs []DagRun
-	rows := 0
-	seen := map[RunRef]struct{}{}
-	e, err := decodeListing(a.body, "dag_runs", func(dec *jsontext.Decoder) error {
-		run, err := decodeDagRun(dec)
-		if err != nil {
-			return fmt.Errorf("row %d: %w", rows, err)
-		}
-		rows++
-		if _, again := seen[run.RunRef]; !again {
-			seen[run.RunRef] = struct{}{}
-			runs = append(runs, run)
-		}
-		return nil
+	w := listing(c, s, q.rows(), func(r DagRun) bool {
+		runs = append(runs, r)
+		return true
 	})
-	if err := a.decodeError(err); err != nil {
+	if err := w.batches(ctx); err != nil {
 		return nil, err
-	}
-	if e.total < 0 {
-		return nil, k.errorf(ClassDecode, nil, "an answer without total_entries")
-	}
-	if len(runs) < e.total {
-		cause := &IncompleteError{Received: len(runs), Total: e.total, Clamped: rows < q.Room}
-		return nil, k.errorf(ClassTooLarge, cause, "%v", cause)
 	}
 	return runs, nil
+}
+
+// dagRunFilter is the body of the batch list of DAG runs on both APIs. Both sort by id.
+type dagRunFilter struct {
+	States []RunState `json:"states"`
+	Since  *time.Time `json:"end_date_gte,omitempty"`
+	Until  *time.Time `json:"end_date_lte,omitempty"`
+	Limit  int        `json:"page_limit"`
+	Offset int        `json:"page_offset,omitempty"`
+	Order  string     `json:"order_by"`
+}
+
+// rows are the rows that q selects.
+func (q DagRunQuery) rows() rowsOf[DagRun, RunRef] {
+	return rowsOf[DagRun, RunRef]{
+		op: opRuns, key: "dag_runs", decode: decodeDagRun, ref: func(r *DagRun) RunRef { return r.RunRef },
+		path: "/dags/~/dagRuns",
+		body: func(offset int) any {
+			return dagRunFilter{
+				States: q.States, Since: orNull(q.EndedSince), Until: orNull(q.EndedUntil),
+				Limit: q.Room, Offset: offset, Order: "id",
+			}
+		},
+		ordered: true, room: q.Room, most: q.Room,
+	}
 }
 
 func decodeDagRun(dec *jsontext.Decoder) (DagRun, error) {

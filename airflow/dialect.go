@@ -10,8 +10,8 @@ type dialect interface {
 	healthPath() string
 	// authorizer returns how c logs in, nil for not at all.
 	authorizer(c *Client) authorizer
-	// batchFilter is the body of the batch list of task instances.
-	batchFilter(q TaskInstanceQuery) batchFilter
+	// batchFilter is the body of the batch list of task instances, from the row at offset on.
+	batchFilter(q TaskInstanceQuery, offset int) batchFilter
 	// batches turns questions about runs into as few and as cheap requests as this API allows.
 	batches(questions []RunQuestion, now time.Time) []runScope
 	// neighbours are the first of these runs and those of the others that one
@@ -19,8 +19,8 @@ type dialect interface {
 	neighbours(runs []DagRun) []DagRun
 	// scope is what a request about all of the batch selects.
 	scope(batch []RunQuestion) runScope
-	// pagesByGet reports whether the pages of the GET list have an order.
-	pagesByGet() bool
+	// instancesInOrder reports whether pages of task instances have an order, by GET and by batch.
+	instancesInOrder() bool
 	// unfinishedStates are the states of unfinished task instances that the
 	// API of this version accepts in a filter, without StateNone.
 	unfinishedStates(v Version) []State

@@ -51,10 +51,11 @@ type batchFilter struct {
 	From   *time.Time `json:"execution_date_gte,omitempty"`
 	To     *time.Time `json:"execution_date_lte,omitempty"`
 	Limit  int        `json:"page_limit"`
+	Offset int        `json:"page_offset,omitempty"`
 	Order  string     `json:"order_by,omitempty"`
 }
 
-func newBatchFilter(q TaskInstanceQuery) batchFilter {
+func newBatchFilter(q TaskInstanceQuery, offset int) batchFilter {
 	s := q.scope
 	states := make([]*State, len(q.States))
 	for i, state := range q.States {
@@ -64,17 +65,20 @@ func newBatchFilter(q TaskInstanceQuery) batchFilter {
 	}
 	return batchFilter{
 		States: states, DagIDs: s.DagIDs, RunIDs: s.RunIDs,
-		Since: orNull(s.Since), From: orNull(s.From), To: orNull(s.To), Limit: q.Room,
+		Since: orNull(s.Since), From: orNull(s.From), To: orNull(s.To), Limit: q.Room, Offset: offset,
 	}
 }
 
 // FinishedTaskInstances lists the task instances of some runs that finished, or
-// wait for a retry, since the time each question names, each one once. Rows of
-// a run may also be older than its question. There must be one question for a run. It asks by run, because Airflow
-// has no index on end dates: on Airflow 3 in batches of 20 runs, on Airflow 2
-// once for all recent runs and in batches of 25 DAGs for the others.
+// wait for a retry, since the time each question names, each one once (POST
+// …/taskInstances/list). Rows of a run may also be older than its question.
+// There must be one question for a run. It asks by run, because Airflow has no
+// index on end dates: on Airflow 3 in batches of 20 runs, on Airflow 2 once for
+// all recent runs and in batches of 25 DAGs for the others.
 //
-// One answer holds room rows. The last pair of a listing that failed has an
+// One answer holds room rows. A server that bounds its answers is asked for the
+// rest page by page on Airflow 3; the pages of Airflow 2 have no order, so such
+// a listing fails there, with an *IncompleteError that is Clamped. The last pair of a listing that failed has an
 // error, an *Error that may wrap an *IncompleteError; the answers before it
 // were complete, and done was called with the questions of each, each one once.
 func (c *Client) FinishedTaskInstances(ctx context.Context, questions []RunQuestion, room int, done func([]RunQuestion)) iter.Seq2[TaskInstance, error] {
@@ -94,15 +98,14 @@ func (c *Client) FinishedTaskInstances(ctx context.Context, questions []RunQuest
 			for _, q := range answered {
 				runs[q.Run.RunRef] = struct{}{}
 			}
-			w := &walk{client: c, server: s, seen: map[TaskInstanceRef]struct{}{},
-				query: TaskInstanceQuery{States: finishedStates, Room: room, scope: scope},
-				yield: func(t TaskInstance) bool {
-					if _, ok := runs[t.Run()]; !ok {
-						return true // of a run that no one asked for, or that another scope answers
-					}
-					return yield(t, nil)
-				}}
-			if err := w.batch(ctx); errors.Is(err, errStop) {
+			q := TaskInstanceQuery{States: finishedStates, Room: room, scope: scope}
+			w := listing(c, s, taskInstances(s, q), func(t TaskInstance) bool {
+				if _, ok := runs[t.Run()]; !ok {
+					return true // of a run that no one asked for, or that another scope answers
+				}
+				return yield(t, nil)
+			})
+			if err := w.batches(ctx); errors.Is(err, errStop) {
 				return
 			} else if err != nil {
 				yield(TaskInstance{}, err)

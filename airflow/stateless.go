@@ -14,9 +14,10 @@ import (
 // execution dates within a day. Who gives the most urgent run first, and next
 // time those that are not in listed, gets to all of them.
 //
-// One answer holds room rows. When it holds fewer than there are, the question
-// is put again about half as many of the first runs as would fit on average,
-// and then about the first run alone: a call is at most three requests. On
+// One answer holds room rows. When there are more, the question is put again
+// about half as many of the first runs as would fit on average, and then about
+// the first run alone: a call is at most three requests, and the pages of an
+// Airflow 3 that bounds its answers, room rows in all for each of them. On
 // success listed names the runs that rows is complete for, in the order in
 // which they were given. On failure rows is nil and listed names the runs of
 // the last request, none if there was none. The error is an *Error; one that
@@ -57,15 +58,14 @@ func (c *Client) listStateless(ctx context.Context, s *server, batch []DagRun, r
 		asked[r.RunRef] = struct{}{}
 		questions[i].Run = r
 	}
-	w := &walk{client: c, server: s, seen: map[TaskInstanceRef]struct{}{},
-		query: TaskInstanceQuery{States: []State{StateNone}, Room: room, scope: s.dialect.scope(questions)},
-		yield: func(t TaskInstance) bool {
-			if _, ok := asked[t.Run()]; ok {
-				rows = append(rows, t)
-			}
-			return true
-		}}
-	if err := w.batch(ctx); err != nil {
+	q := TaskInstanceQuery{States: []State{StateNone}, Room: room, scope: s.dialect.scope(questions)}
+	w := listing(c, s, taskInstances(s, q), func(t TaskInstance) bool {
+		if _, ok := asked[t.Run()]; ok {
+			rows = append(rows, t)
+		}
+		return true
+	})
+	if err := w.batches(ctx); err != nil {
 		return nil, err
 	}
 	return rows, nil

@@ -8,7 +8,6 @@ import (
 	"math"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -90,10 +89,6 @@ func (e *IncompleteError) Error() string {
 const (
 	taskInstancesPath = "/dags/~/dagRuns/~/taskInstances"
 	opList            = "list task instances"
-	// getLimit is what Airflow 3 clamps the page of a GET list to, unless configured otherwise.
-	getLimit = 100
-	// maxPages ends a walk that a broken cursor leads round in circles.
-	maxPages = 10_000
 )
 
 // TaskInstances lists task instances, each one once, row by row as they
@@ -117,158 +112,25 @@ func (c *Client) listTaskInstances(ctx context.Context, q TaskInstanceQuery, yie
 	if err != nil {
 		return err
 	}
-	w := &walk{client: c, server: s, query: q, yield: yield, seen: map[TaskInstanceRef]struct{}{}}
-	if q.ByGet && s.dialect.pagesByGet() {
+	w := listing(c, s, taskInstances(s, q), yield)
+	if q.ByGet && s.dialect.instancesInOrder() {
 		return w.pages(ctx)
 	}
-	return w.batch(ctx)
+	return w.oneBatch(ctx)
 }
 
-// walk is one listing under way.
-type walk struct {
-	client *Client
-	server *server
-	query  TaskInstanceQuery
-	yield  func(TaskInstance) bool
-	seen   map[TaskInstanceRef]struct{} // what was yielded
-	page   page
-}
-
-// page is what the newest answer held.
-type page struct {
-	envelope
-	rows        int
-	first, last TaskInstanceRef
-}
-
-// batch asks for everything at once. Airflow up to 2.10.2 ignores the room, and sends everything, too.
-func (w *walk) batch(ctx context.Context) error {
-	k := w.client.call(w.server, opList, http.MethodPost, taskInstancesPath+"/list")
-	var err error
-	if k.body, err = json.Marshal(w.server.dialect.batchFilter(w.query)); err != nil {
-		return k.errorf(ClassInternal, err, "%v", err)
+// taskInstances are the rows that q selects.
+func taskInstances(s *server, q TaskInstanceQuery) rowsOf[TaskInstance, TaskInstanceRef] {
+	states := make([]string, len(q.States))
+	for i, state := range q.States {
+		states[i] = string(state)
 	}
-	if err := w.fetch(ctx, k); err != nil {
-		return err
+	return rowsOf[TaskInstance, TaskInstanceRef]{
+		op: opList, key: "task_instances", decode: decodeTaskInstance, ref: (*TaskInstance).Ref,
+		path: taskInstancesPath, params: url.Values{"state": states},
+		body:    func(offset int) any { return s.dialect.batchFilter(q, offset) },
+		ordered: s.dialect.instancesInOrder(), room: q.Room,
 	}
-	return w.complete(k, w.page.total, w.page.rows < w.query.Room)
-}
-
-// complete checks that every row there is has been yielded.
-func (w *walk) complete(k call, total int, clamped bool) error {
-	if total < 0 {
-		return k.errorf(ClassDecode, nil, "an answer without total_entries")
-	}
-	if len(w.seen) >= total {
-		return nil
-	}
-	return w.incomplete(k, total, clamped)
-}
-
-func (w *walk) incomplete(k call, total int, clamped bool) error {
-	cause := &IncompleteError{Received: len(w.seen), Total: total, Clamped: clamped}
-	return k.errorf(ClassTooLarge, cause, "%v", cause)
-}
-
-// pages walks the GET list by cursor; a server that answers without the key
-// next_cursor has none, and is walked by offset.
-func (w *walk) pages(ctx context.Context) error {
-	k := w.client.call(w.server, opList, http.MethodGet, taskInstancesPath)
-	cursors := map[string]struct{}{}
-	cursor := ""
-	for range maxPages {
-		k.query = w.params(getLimit)
-		k.query.Set("cursor", cursor)
-		if err := w.fetch(ctx, k); err != nil {
-			return err
-		}
-		if !w.page.hasCursor {
-			return w.offsets(ctx, k)
-		}
-		if w.page.cursor == "" {
-			return nil
-		}
-		cursor = w.page.cursor
-		if _, again := cursors[cursor]; again {
-			break
-		}
-		cursors[cursor] = struct{}{}
-	}
-	return k.errorf(ClassDecode, nil, "the cursor leads round in circles")
-}
-
-// offsets goes on by offset after the first page. Each page begins with the
-// last row of the one before: where it does not, rows came or went in between
-// and others were passed over unseen, so the listing is not complete.
-func (w *walk) offsets(ctx context.Context, k call) error {
-	for range maxPages {
-		if w.page.total < 0 {
-			return k.errorf(ClassDecode, nil, "an answer without total_entries")
-		}
-		if len(w.seen) >= w.page.total || w.page.rows == 0 {
-			break
-		}
-		received, last := len(w.seen), w.page.last
-		k.query = w.params(max(getLimit, w.query.Room))
-		k.query.Set("offset", strconv.Itoa(received-1))
-		if err := w.fetch(ctx, k); err != nil {
-			return err
-		}
-		if w.page.rows == 0 || len(w.seen) == received {
-			break
-		}
-		if w.page.first != last { // whatever the total says: what left makes room in it for what was passed over
-			return w.incomplete(k, w.page.total, false)
-		}
-	}
-	return w.complete(k, w.page.total, false)
-}
-
-// params are the parameters of every page of the GET list.
-func (w *walk) params(limit int) url.Values {
-	v := url.Values{"order_by": {"id"}, "limit": {strconv.Itoa(limit)}}
-	for _, state := range w.query.States {
-		v.Add("state", string(state))
-	}
-	return v
-}
-
-// fetch makes one request and yields the rows of its answer that were not there before.
-func (w *walk) fetch(ctx context.Context, k call) error {
-	k.maxBytes = w.client.cfg.MaxResponseBytes
-	a, err := w.client.do(ctx, k)
-	if err != nil {
-		return err
-	}
-	defer a.Close()
-	w.page = page{}
-	w.page.envelope, err = decodeListing(a.body, "task_instances", w.row)
-	if errors.Is(err, errStop) {
-		return errStop
-	}
-	return a.decodeError(err)
-}
-
-// row decodes one row and yields it once.
-func (w *walk) row(dec *jsontext.Decoder) error {
-	t, err := decodeTaskInstance(dec)
-	if err != nil {
-		return fmt.Errorf("row %d: %w", w.page.rows, err)
-	}
-	key := t.Ref()
-	if w.page.rows == 0 {
-		w.page.first = key
-	}
-	w.page.last = key
-	w.page.rows++
-	if _, again := w.seen[key]; again {
-		return nil
-	}
-	w.seen[key] = struct{}{}
-	if !w.yield(t) {
-		return errStop
-	}
-	return nil
 }
 
 // taskInstanceJSON has the fields that are used; a pointer tells null from a value.

@@ -14,8 +14,8 @@ func (v1) authorizer(c *Client) authorizer {
 }
 
 // batchFilter of v1 has no order: the field is refused.
-func (v1) batchFilter(q TaskInstanceQuery) batchFilter { return newBatchFilter(q) }
+func (v1) batchFilter(q TaskInstanceQuery, offset int) batchFilter { return newBatchFilter(q, offset) }
 
-func (v1) pagesByGet() bool { return false }
+func (v1) instancesInOrder() bool { return false }
 
 func (v1) unfinishedStates(Version) []State { return unfinishedV1 }

@@ -13,13 +13,13 @@ func (v2) authorizer(c *Client) authorizer {
 	return c.login
 }
 
-func (v2) batchFilter(q TaskInstanceQuery) batchFilter {
-	f := newBatchFilter(q)
+func (v2) batchFilter(q TaskInstanceQuery, offset int) batchFilter {
+	f := newBatchFilter(q, offset)
 	f.Order = "id"
 	return f
 }
 
-func (v2) pagesByGet() bool { return true }
+func (v2) instancesInOrder() bool { return true }
 
 // unfinishedStates of v2: a state that the server does not know fails the whole call.
 func (v2) unfinishedStates(v Version) []State {
