@@ -31,6 +31,7 @@ type books struct {
 	// start is when the first complete collection began; what ended before does not count. Zero: not yet.
 	start    time.Time
 	listedAt time.Time // of the newest listing of runs; zero before the first
+	endedAt  time.Time // until when it knows those that ended
 	runs     map[airflow.RunRef]*run
 	floors   map[airflow.RunRef]floor
 	open     map[airflow.TaskInstanceRef]sighting // in the newest listing of unfinished instances
@@ -83,22 +84,27 @@ func newBooks(l *Ledger) *books {
 	}
 }
 
-// runsListedAt is when the newest listing of runs that came here was asked.
-func (b *books) runsListedAt() time.Time {
+// runsEndedSince is from when on the runs that ended are not known, zero before
+// the first listing. Without a gap since, it reaches back a little: rows are
+// committed a little after the end that they name.
+func (b *books) runsEndedSince() time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.listedAt
+	if b.endedAt.Equal(b.listedAt) && !b.listedAt.IsZero() {
+		return b.endedAt.Add(-overlap)
+	}
+	return b.endedAt
 }
 
 // run returns the run that a row belongs to. One that was in no listing of
-// runs cannot have had attempts before the newest of them, but in a former
-// life, which was counted then.
+// runs cannot have had attempts before the newest of them that was complete,
+// but in a former life, which was counted then.
 func (b *books) run(ref airflow.RunRef) *run {
 	if r := b.runs[ref]; r != nil {
 		return r
 	}
 	r := &run{info: airflow.DagRun{RunRef: ref}, floor: b.start, instances: map[instanceKey]*instance{}}
-	if p := b.listedAt.Add(-overlap); p.After(r.floor) {
+	if p := b.endedAt.Add(-overlap); p.After(r.floor) {
 		r.floor = p
 	}
 	if f, ok := b.floors[ref]; ok {
@@ -135,14 +141,16 @@ func (b *books) listRuns(v *dagRunsValue, sweep time.Duration) {
 		b.runEnded(&v.ended[i], listed)
 	}
 	for ref, r := range b.runs {
-		if _, ok := listed[ref]; ok || r.ended {
+		_, ok := listed[ref]
+		unlisted := v.endedAt.Before(v.at) || v.noQueued && r.info.State == airflow.RunQueued // it may exist all the same
+		if ok || r.ended || unlisted {
 			continue
 		}
 		if r.missed++; r.missed >= missedListings {
 			b.lose(ref, r)
 		}
 	}
-	b.listedAt = v.at
+	b.listedAt, b.endedAt = v.at, v.endedAt
 }
 
 // spread is a share of the interval that is always the same for a run.

@@ -14,7 +14,9 @@ func finished(task, state string) string {
 	return `airflow_task_instances_finished_total{dag_id="dag",state="` + state + `",task_id="` + task + `"}`
 }
 
-func retried(task string) string { return `airflow_task_retries_total{dag_id="dag",task_id="` + task + `"}` }
+func retried(task string) string {
+	return `airflow_task_retries_total{dag_id="dag",task_id="` + task + `"}`
+}
 
 // eachDialect begins with a run that is active, after a first scrape.
 func eachDialect(t *testing.T, test func(w *world, change func(func(db *airflowtest.Database)))) {
