@@ -24,7 +24,8 @@ type RunQuestion struct {
 var finishedStates = []State{StateSuccess, StateFailed, StateSkipped, StateUpstreamFailed, StateUpForRetry}
 
 const (
-	// batchRuns bounds the runs of one request to v2, whose index probes grow with its square.
+	// batchRuns bounds the runs of one request to v2: the database probes its index
+	// for each pair of a DAG and a run id, and reads the whole table when they are too many.
 	batchRuns = 20
 	// batchDags bounds the DAGs of one request to v1, and batchSpan its range of execution dates.
 	batchDags = 25
@@ -73,8 +74,9 @@ func newBatchFilter(q TaskInstanceQuery, offset int) batchFilter {
 // wait for a retry, since the time each question names, each one once (POST
 // …/taskInstances/list). Rows of a run may also be older than its question.
 // There must be one question for a run. It asks by run, because Airflow has no
-// index on end dates: on Airflow 3 in batches of 20 runs, on Airflow 2 once for
-// all recent runs and in batches of 25 DAGs for the others.
+// index on end dates: on Airflow 3 in batches of up to 20 runs, of which those
+// without a Since hold no rows of other runs; on Airflow 2 once for all recent
+// runs and in batches of 25 DAGs for the others.
 //
 // One answer holds room rows. A server that bounds its answers is asked for the
 // rest page by page on Airflow 3; the pages of Airflow 2 have no order, so such
@@ -141,23 +143,76 @@ func (s runScope) covers(q RunQuestion) bool {
 	return true
 }
 
-// batches of v2: runs that share an id or a DAG go together, so that the cross
-// product holds few others. Questions without a bound go apart, or their
-// batch would fetch every row of the others.
+// batches of v2. What costs are the rows of runs that no one asked for, which
+// the cross product of DAGs and run ids may hold. With a bound they are few,
+// and the product of any 20 neighbours is cheap. Questions without a bound,
+// which fetch whole runs, go apart, and only where the product holds no others.
 func (v2) batches(questions []RunQuestion, _ time.Time) []runScope {
-	sorted := slices.SortedFunc(slices.Values(questions), func(a, b RunQuestion) int {
-		return cmp.Or(
-			cmp.Compare(boolToInt(a.Since.IsZero()), boolToInt(b.Since.IsZero())),
-			cmp.Compare(a.Run.RunID, b.Run.RunID),
-			cmp.Compare(a.Run.DagID, b.Run.DagID))
-	})
-	var scopes []runScope
-	for bounded := range chunksBy(sorted, func(q RunQuestion) bool { return q.Since.IsZero() }) {
-		for batch := range slices.Chunk(bounded, batchRuns) {
-			scopes = append(scopes, v2{}.scope(batch))
+	var bounded, whole []RunQuestion
+	for _, q := range questions {
+		if q.Since.IsZero() {
+			whole = append(whole, q)
+		} else {
+			bounded = append(bounded, q)
 		}
 	}
+	slices.SortFunc(bounded, func(a, b RunQuestion) int {
+		return cmp.Or(cmp.Compare(a.Run.RunID, b.Run.RunID), cmp.Compare(a.Run.DagID, b.Run.DagID))
+	})
+	var scopes []runScope
+	for batch := range slices.Chunk(bounded, batchRuns) {
+		scopes = append(scopes, v2{}.scope(batch))
+	}
+	for _, batch := range exactBatches(whole) {
+		scopes = append(scopes, v2{}.scope(batch))
+	}
 	return scopes
+}
+
+// exactBatches are batches whose cross product of DAGs and run ids holds no
+// other run: one run id of many DAGs, one DAG with many runs, and runs with ids
+// that no other DAG has.
+func exactBatches(questions []RunQuestion) [][]RunQuestion {
+	var batches [][]RunQuestion
+	byRunID := func(q RunQuestion) string { return q.Run.RunID }
+	byDagID := func(q RunQuestion) string { return q.Run.DagID }
+	for _, shared := range []func(RunQuestion) string{byRunID, byDagID} {
+		slices.SortFunc(questions, func(a, b RunQuestion) int {
+			return cmp.Or(cmp.Compare(shared(a), shared(b)), cmp.Compare(a.Run.RunID, b.Run.RunID), cmp.Compare(a.Run.DagID, b.Run.DagID))
+		})
+		var single []RunQuestion
+		for group := range chunksBy(questions, shared) {
+			for batch := range slices.Chunk(group, batchRuns) {
+				if len(batch) == 1 {
+					single = append(single, batch[0])
+					continue
+				}
+				batches = append(batches, batch)
+			}
+		}
+		questions = single
+	}
+	var own []RunQuestion
+	for _, q := range questions {
+		if q.Run.hasOwnID() {
+			own = append(own, q)
+			continue
+		}
+		batches = append(batches, []RunQuestion{q})
+	}
+	return slices.AppendSeq(batches, slices.Chunk(own, batchRuns))
+}
+
+// hasOwnID reports whether hardly any other DAG has a run of this id: Airflow
+// puts the microsecond into it, while scheduled and backfill runs bear the date
+// of their schedule. A person may have given two runs one name; that costs rows
+// that are thrown away, no more.
+func (r *DagRun) hasOwnID() bool {
+	switch r.RunType {
+	case "manual", "asset_triggered", "dataset_triggered":
+		return true
+	}
+	return false
 }
 
 // batches of v1: one question for all recent runs, however many, because by

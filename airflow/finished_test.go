@@ -237,6 +237,7 @@ func finishedWorld(server *airflowtest.Server, r *rand.Rand) (questions []airflo
 			}
 			db.PutRun(row)
 			q := airflow.RunQuestion{Run: airflow.DagRun{RunRef: airflow.RunRef{DagID: dag, RunID: run}, LogicalDate: row.LogicalDate}, Since: ago(9 * time.Minute)}
+			q.Run.RunType = []string{"manual", "scheduled"}[r.IntN(2)]
 			switch r.IntN(6) {
 			case 0:
 				q.Since = time.Time{}
