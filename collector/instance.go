@@ -297,6 +297,11 @@ func (b *books) attemptEnded(i *instance, t *airflow.TaskInstance, how mark, at 
 		t.TryNumber <= i.settled && before&markEnded == 0:
 		return
 	}
+	if i.neverStarted(t) {
+		shown := *t
+		shown.StartDate, shown.HasDuration = time.Time{}, false
+		t = &shown
+	}
 	if !t.StartDate.IsZero() {
 		b.started(i, t)
 	}
@@ -317,8 +322,16 @@ func (b *books) attemptEnded(i *instance, t *airflow.TaskInstance, how mark, at 
 	}
 }
 
+// neverStarted reports whether an attempt that ended was cleared, or lost, on
+// its way to a worker: its row still has the dates of the attempt before.
+func (i *instance) neverStarted(t *airflow.TaskInstance) bool {
+	return t.StartDate.Before(i.attempts[t.TryNumber-1].end)
+}
+
+// started counts the start of an attempt. One that was deferred may be on its
+// way to a worker when the ledger begins, and shows by its date that it has started before.
 func (b *books) started(i *instance, t *airflow.TaskInstance) {
-	if t.TryNumber <= i.settled || i.note(t.TryNumber, markStarted)&markStarted != 0 {
+	if t.TryNumber <= i.settled || i.note(t.TryNumber, markStarted)&markStarted != 0 || t.StartDate.Before(i.floor) {
 		return
 	}
 	b.ledger.countStart(t)

@@ -2,13 +2,12 @@ package collector
 
 import (
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow/airflowtest"
@@ -19,39 +18,68 @@ type walk struct {
 	*world
 	rand   *rand.Rand
 	model  *model
+	clock  func() time.Time // Airflow's
 	runs   int
 	fault  func() // ends the faults
 	down   bool
 	ending bool               // nothing is cleared any more
 	last   map[string]float64 // of the newest scrape
-	others []*world           // exporters that started later
+	others []later
+	taken  map[string]int // moves, by state before and after
+
+	known     map[airflowtest.Key]bool // cleared, and the attempt before was counted
+	unstarted map[airflowtest.Key]bool // finished without having started
+	late      map[string]bool          // runs of which something was cleared when all that remained was their floor
 }
 
+// later is an exporter that started later.
+type later struct {
+	*world
+	start time.Time
+}
+
+// The DAGs of which not all can be told by everyone.
+const (
+	rough  = "rough"  // its runs are deleted whatever is still to be found out about them
+	reborn = "reborn" // its runs are deleted and created again
+)
+
 // task_ids say what their tasks are: retries, and whether they are mapped.
-var walkTasks = []string{"plain0", "plain1", "retry2", "mapped1", "empty", "maybe"}
+var walkTasks = []string{"plain0", "plain1", "retry2", "mapped1", "sensor1", "empty", "maybe"}
 
 func (w *walk) addRun() {
 	w.runs++
-	dag, run := fmt.Sprintf("dag%d", w.runs%5), fmt.Sprintf("scheduled__%d", w.runs/2)
-	w.airflow.Update(func(db *airflowtest.Database) {
-		state := "running"
-		if w.rand.IntN(4) == 0 {
-			state = "queued"
+	dag := []string{"dag0", "dag1", "dag2", "dag3", rough, reborn}[w.runs%6]
+	w.airflow.Update(func(db *airflowtest.Database) { w.fillRun(db, dag, fmt.Sprintf("scheduled__%d", w.runs/2)) })
+}
+
+func (w *walk) fillRun(db *airflowtest.Database, dag, run string) {
+	state := "running"
+	if w.rand.IntN(4) == 0 {
+		state = "queued"
+	}
+	date := db.Now().Add(-time.Duration(w.rand.IntN(90)) * time.Hour) // some are backfills
+	db.PutRun(airflowtest.DagRun{DagID: dag, RunID: run, State: state, Type: "scheduled", LogicalDate: date, RunAfter: date})
+	for _, task := range walkTasks {
+		if dag == reborn && (retriesOf(task) > 0 || task == "maybe") || task != walkTasks[0] && w.rand.IntN(3) == 0 {
+			continue
 		}
-		date := db.Now().Add(-time.Duration(w.rand.IntN(90)) * time.Hour) // some are backfills
-		db.PutRun(airflowtest.DagRun{DagID: dag, RunID: run, State: state, Type: "scheduled", LogicalDate: date, RunAfter: date})
-		for _, task := range walkTasks {
-			if task == walkTasks[0] || w.rand.IntN(3) > 0 {
-				db.Add(airflowtest.Task(dag, run, task), retriesOf(task))
-			}
+		ti := db.Add(airflowtest.Task(dag, run, task), retriesOf(task))
+		if task == "sensor1" {
+			ti.Pool = "sensors"
 		}
-	})
+		if dag == rough {
+			ti.Pool = rough
+		}
+	}
 }
 
 func retriesOf(task string) int {
 	n, _ := strconv.Atoi(task[len(task)-1:])
 	return n
 }
+
+func runOf(ti *airflowtest.TaskInstance) string { return ti.DagID + "/" + ti.RunID }
 
 // step makes one random move.
 func (w *walk) step() {
@@ -75,73 +103,63 @@ func (w *walk) step() {
 			return
 		}
 		ti := instances[w.rand.IntN(len(instances))]
-		ended := r.State != "running"
 		before := ti.State
-		if !w.move(db, ti, ended) {
+		if !w.move(db, ti) {
 			return
 		}
-		if ti.State == airflowtest.NoStatus || ti.State == "restarting" {
-			w.model.cleared(ti, before)
-		} else {
-			w.model.moved(ti)
-		}
+		w.note(ti, before, db.Now())
 		r.Settle()
 	})
 }
 
+// note tells the model of a move.
+func (w *walk) note(ti *airflowtest.TaskInstance, before string, now time.Time) {
+	w.taken[before+" → "+ti.State]++
+	if ti.State == airflowtest.NoStatus || ti.State == "restarting" {
+		w.model.cleared(ti, before, now)
+		return
+	}
+	delete(w.known, ti.Key)
+	w.unstarted[ti.Key] = before != "running" && (ti.State == "skipped" || ti.State == "upstream_failed")
+	w.model.moved(ti, before, now)
+}
+
 // move is one that Airflow could make now; false: none.
-func (w *walk) move(db *airflowtest.Database, ti *airflowtest.TaskInstance, runEnded bool) bool {
+func (w *walk) move(db *airflowtest.Database, ti *airflowtest.TaskInstance) bool {
 	dice := w.rand.IntN(100)
-	if ti.State != airflowtest.NoStatus && ti.State != "restarting" && (runEnded || dice < 3 && !w.ending) {
-		if ti.State == "failed" && ti.TryNumber <= ti.MaxTries {
-			return false // whether it could be retried is not in its history
+	run := db.Run(ti.DagID, ti.RunID)
+	ended := run.State != "running"
+	if ti.State != airflowtest.NoStatus && ti.State != "restarting" && (ended || dice < 3 && !w.ending) {
+		if !w.mayClear(ti) || w.unstarted[ti.Key] { // that it had finished is told nowhere if no one has looked
+			return false
 		}
-		if !byAttempt(ti) {
-			return false // that it had finished is then told nowhere
-		}
-		ti.Clear()
+		w.clear(run, ti)
 		return true
 	}
-	if runEnded {
+	if ended {
 		return false
 	}
 	switch ti.State {
 	case airflowtest.NoStatus:
-		switch {
-		case ti.TaskID == "empty":
-			ti.PassThrough()
-		case strings.HasPrefix(ti.TaskID, "mapped") && ti.MapIndex < 0:
-			db.Expand(ti.Key, 1+w.rand.IntN(3))
-			return false
-		case ti.TryNumber > 0: // what a clear put an end to is found with the attempt that follows
-			ti.Schedule()
-		case dice < 10:
-			ti.FailUpstream()
-		case dice < 20:
-			ti.Skip()
-		case dice < 25 && ti.TaskID == "maybe" && ti.EndDate.IsZero():
-			ti.SkipEmpty()
-		default:
-			ti.Schedule()
-		}
+		return w.begin(db, ti, dice)
 	case "scheduled":
 		ti.Enqueue()
 	case "queued":
 		ti.Start()
 	case "running":
 		switch {
-		case dice < 35:
+		case dice < 30:
 			ti.Fail()
-		case dice < 40:
+		case dice < 35:
 			ti.FailWithoutRetry()
-		case dice < 50:
-			ti.Defer()
-		case dice < 25:
-			ti.Reschedule()
-		case dice < 64:
+		case dice < 45:
 			ti.Skip()
-		default:
+		case ti.TaskID != "sensor1" || dice < 70:
 			ti.Succeed()
+		case dice < 85:
+			ti.Defer()
+		default:
+			ti.Reschedule()
 		}
 	case "up_for_retry", "up_for_reschedule", "deferred":
 		ti.Schedule()
@@ -150,17 +168,62 @@ func (w *walk) move(db *airflowtest.Database, ti *airflowtest.TaskInstance, runE
 	default:
 		if strings.HasPrefix(ti.TaskID, "mapped") && dice < 10 && !w.ending { // the task grows
 			n := 0
-			for _, other := range db.Run(ti.DagID, ti.RunID).Instances() {
+			for _, other := range run.Instances() {
 				if other.TaskID == ti.TaskID {
 					n++
 				}
 			}
-			db.Add(airflowtest.MappedTask(ti.DagID, ti.RunID, ti.TaskID, n), retriesOf(ti.TaskID))
+			grown := db.Add(airflowtest.MappedTask(ti.DagID, ti.RunID, ti.TaskID, n), retriesOf(ti.TaskID))
+			grown.Pool = ti.Pool
 		}
 		return false
 	}
 	return true
 }
+
+// begin is the move of an instance without a state.
+func (w *walk) begin(db *airflowtest.Database, ti *airflowtest.TaskInstance, dice int) bool {
+	cleared := !ti.EndDate.IsZero()
+	switch {
+	case ti.TaskID == "empty":
+		ti.PassThrough()
+	case strings.HasPrefix(ti.TaskID, "mapped") && ti.MapIndex < 0:
+		db.Expand(ti.Key, 1+w.rand.IntN(3))
+		return false
+	case dice < 15 && !(cleared && w.late[runOf(ti)]):
+		ti.FailUpstream()
+	case dice < 25:
+		ti.Skip()
+	case dice < 40 && (!cleared || w.known[ti.Key]) && !(cleared && w.late[runOf(ti)]):
+		ti.SkipByRule()
+	case dice < 50 && ti.TaskID == "maybe" && !cleared && ti.TryNumber == 0:
+		ti.SkipEmpty()
+	default:
+		ti.Schedule()
+	}
+	return true
+}
+
+// mayClear is false where a clear hides what is a written blind spot.
+func (w *walk) mayClear(ti *airflowtest.TaskInstance) bool {
+	return ti.DagID != reborn &&
+		!(ti.State == "failed" && ti.TryNumber <= ti.MaxTries) && // whether it could be retried is not in its history
+		!(ti.State == "skipped" && ti.EndDate.IsZero())
+}
+
+func (w *walk) clear(run *airflowtest.DagRun, ti *airflowtest.TaskInstance) {
+	w.noteLate(run)
+	ti.Clear()
+}
+
+// noteLate notes whether of a run that is cleared only its floor may be left.
+func (w *walk) noteLate(run *airflowtest.DagRun) {
+	if hasEnded(run) && w.clock().Sub(run.EndDate) > 5*time.Minute {
+		w.late[run.DagID+"/"+run.RunID] = true
+	}
+}
+
+func hasEnded(r *airflowtest.DagRun) bool { return r.State == "success" || r.State == "failed" }
 
 // trouble lets things go wrong for a while, or ends it.
 func (w *walk) trouble() {
@@ -181,25 +244,55 @@ func (w *walk) trouble() {
 		w.down = true
 		return
 	}
-	faults := []airflowtest.Fault{airflowtest.Status(500, nil, ""), airflowtest.Reset(), airflowtest.Truncate(600), airflowtest.Status(503, nil, "")}
+	faults := []airflowtest.Fault{
+		airflowtest.Status(500, nil, ""), airflowtest.Reset(), airflowtest.Truncate(600), airflowtest.Status(503, nil, ""),
+		airflowtest.Status(403, nil, ""), airflowtest.Status(404, nil, ""), airflowtest.Status(422, nil, ""), airflowtest.Status(429, nil, ""),
+		airflowtest.Rewrite(oneMore),
+	}
+	fault := w.rand.IntN(len(faults))
+	definite := fault >= 4 && fault <= 7                // an answer about the attempts of an instance, which is believed
 	chance := rand.New(rand.NewPCG(w.rand.Uint64(), 2)) // the matches come one after the other, but in any order
-	w.fault = w.airflow.Inject(func(*http.Request) bool { return chance.IntN(4) == 0 }, faults[w.rand.IntN(len(faults))])
+	w.fault = w.airflow.Inject(func(r *http.Request) bool {
+		return chance.IntN(4) == 0 && !(definite && strings.HasSuffix(r.URL.Path, "/tries"))
+	}, faults[fault])
 }
 
-// calm ends all trouble and scrapes until every debt must be settled.
-func (w *walk) calm() {
+var totalEntries = regexp.MustCompile(`"total_entries": ?(\d+)`)
+
+// oneMore lets a listing lack one of the rows that it claims to have.
+func oneMore(body []byte) []byte {
+	return totalEntries.ReplaceAllFunc(body, func(entry []byte) []byte {
+		n, _ := strconv.Atoi(totalEntries.FindStringSubmatch(string(entry))[1])
+		return fmt.Appendf(nil, `"total_entries": %d`, n+1)
+	})
+}
+
+// quiet ends all trouble and scrapes until all that came about is counted.
+func (w *walk) quiet(interval time.Duration, scrapes int) {
 	for w.down || w.fault != nil {
 		w.trouble()
 	}
-	for range 25 {
+	wanted := []string{`airflow_exporter_collector_success{collector="attempts"} 1`, `airflow_exporter_collector_truncated{collector="attempts"} 0`}
+	good := 0
+	for range 10 * scrapes {
 		w.scrapeAll()
-		time.Sleep(30 * time.Second)
+		time.Sleep(interval)
+		exposition := w.scrape(0)
+		if good++; !strings.Contains(exposition, wanted[0]) || !strings.Contains(exposition, wanted[1]) {
+			good = 0
+		}
+		if good == scrapes {
+			break
+		}
 	}
-	w.has(w.scrape(0), `airflow_exporter_collector_success{collector="attempts"} 1`, `airflow_exporter_collector_truncated{collector="attempts"} 0`)
+	w.has(w.scrape(0), wanted...)
 	time.Sleep(time.Second)
 }
 
-// interfere deletes some runs of which all is counted, and clears others as a whole.
+// calm is so long that of the runs that ended only their floors are left.
+func (w *walk) calm() { w.quiet(30*time.Second, 25) }
+
+// interfere deletes some runs of which all is counted, creates some of them again, and clears others as a whole.
 func (w *walk) interfere() {
 	w.calm()
 	w.airflow.Update(func(db *airflowtest.Database) {
@@ -207,11 +300,59 @@ func (w *walk) interfere() {
 			pending := slices.ContainsFunc(r.Instances(), func(ti *airflowtest.TaskInstance) bool {
 				return (ti.State == airflowtest.NoStatus || ti.State == "restarting") && len(ti.History) > 0 || ti.State == "skipped" && ti.EndDate.IsZero()
 			})
-			ended := r.State == "success" || r.State == "failed"
-			if (!pending || ended) && w.rand.IntN(3) == 0 {
+			ended := hasEnded(r)
+			switch {
+			case r.DagID == reborn:
+				if ended && w.rand.IntN(2) == 0 {
+					w.recreate(db, r)
+				}
+			case (!pending || ended) && w.rand.IntN(3) == 0:
 				db.DeleteRun(r.DagID, r.RunID)
-			} else if ended && w.rand.IntN(10) == 0 && !slices.ContainsFunc(r.Instances(), func(ti *airflowtest.TaskInstance) bool { return ti.State == "skipped" && ti.EndDate.IsZero() }) {
+			case ended && w.rand.IntN(10) == 0 && !slices.ContainsFunc(r.Instances(), func(ti *airflowtest.TaskInstance) bool { return !w.mayClear(ti) }):
+				w.noteLate(r)
 				r.Clear()
+			}
+		}
+	})
+}
+
+func (w *walk) recreate(db *airflowtest.Database, r *airflowtest.DagRun) {
+	w.taken["created again"]++
+	w.model.forget(r)
+	db.DeleteRun(r.DagID, r.RunID)
+	w.fillRun(db, r.DagID, r.RunID)
+}
+
+// intrude clears some instances when all is counted, and nothing forgotten yet; runs
+// of one DAG are created again, and of another deleted whatever there is to be found out.
+func (w *walk) intrude() {
+	w.airflow.Update(func(db *airflowtest.Database) {
+		for _, r := range db.Runs() {
+			if r.DagID == rough && w.rand.IntN(4) == 0 {
+				w.taken["deleted"]++
+				db.DeleteRun(r.DagID, r.RunID)
+			}
+		}
+	})
+	w.quiet(15*time.Second, 10)
+	w.airflow.Update(func(db *airflowtest.Database) {
+		for _, r := range db.Runs() {
+			ended := hasEnded(r)
+			if ended && r.DagID == reborn && w.rand.IntN(4) == 0 {
+				w.recreate(db, r)
+				continue
+			}
+			if ended && db.Now().Sub(r.EndDate) > 5*time.Minute || w.late[r.DagID+"/"+r.RunID] {
+				continue
+			}
+			for _, ti := range r.Instances() {
+				finished := ti.State == "success" || ti.State == "failed" || ti.State == "skipped" || ti.State == "upstream_failed"
+				if finished && w.mayClear(ti) && w.rand.IntN(3) == 0 {
+					before := ti.State
+					w.clear(r, ti)
+					w.known[ti.Key] = true
+					w.note(ti, before, db.Now())
+				}
 			}
 		}
 	})
@@ -229,109 +370,4 @@ func (w *walk) scrapeAll() {
 		}
 	}
 	w.last = now
-}
-
-// equal compares the counts of an exporter with those of the model since then.
-func (w *walk) equal(who string, o *world, since map[string]int, ignore func(string) bool) {
-	w.t.Helper()
-	got := samples(o.scrape(0))
-	want := map[string]float64{}
-	for name, n := range w.model.counts {
-		if n -= since[name]; n != 0 {
-			want[name] = float64(n)
-		}
-	}
-	names := maps.Clone(got)
-	maps.Copy(names, want)
-	bad := 0
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if got[name] != want[name] && !ignore(name) {
-			bad++
-			w.t.Errorf("%s: %s is %v, want %v", who, name, got[name], want[name])
-		}
-	}
-	if bad == 0 && len(want) < 10 {
-		w.t.Errorf("%s: only %d series were counted", who, len(want))
-	}
-}
-
-// finish lets every run come to its end.
-func (w *walk) finish() {
-	w.ending = true
-	for range 100_000 {
-		left := 0
-		w.airflow.Update(func(db *airflowtest.Database) {
-			for _, r := range db.Runs() {
-				if r.Settle(); r.State == "running" || r.State == "queued" {
-					left++
-				}
-			}
-		})
-		if left == 0 {
-			break
-		}
-		w.step()
-		time.Sleep(100 * time.Millisecond)
-		if w.rand.IntN(20) == 0 {
-			w.scrapeAll()
-			time.Sleep(time.Millisecond)
-		}
-	}
-	w.calm()
-}
-
-// Whatever happens, and whenever it is looked at: after a long walk, each
-// attempt was counted once, by the exporter that was there from the beginning and by those that came later.
-func TestEachAttemptIsCountedOnce(t *testing.T) {
-	const steps = 10_000
-	for seed, version := range dialects {
-		t.Run(version, func(t *testing.T) {
-			t.Parallel()
-			inWorld(t, airflowtest.Options{Version: version}, generous, func(world *world) {
-				w := &walk{world: world, rand: rand.New(rand.NewPCG(uint64(seed), 1)), model: newModel()}
-				w.walk(steps)
-			})
-		})
-	}
-}
-
-// generous lets the exporter ask more than it needs to; what it may ask by default is another test's.
-func generous(o *Options) {
-	o.Airflow.RequestsPerSecond, o.Airflow.Burst = 1000, 1000
-	o.Config.Refresh = 0
-	o.Config.Blocked.Enabled = false // it changes what it asks about
-}
-
-func (w *walk) walk(steps int) {
-	w.scrape(0)
-	time.Sleep(time.Millisecond)
-	var since []map[string]int
-	for i := range steps {
-		switch dice := w.rand.IntN(1000); {
-		case dice < 25:
-			w.addRun()
-		case dice < 125:
-			w.scrapeAll()
-			time.Sleep(time.Millisecond)
-		case dice < 135:
-			w.trouble()
-		case dice < 137:
-			w.interfere()
-		default:
-			w.step()
-		}
-		time.Sleep(time.Duration(w.rand.IntN(4000)) * time.Millisecond)
-		if i == steps/2 {
-			w.calm()
-			since = append(since, maps.Clone(w.model.counts))
-			w.others = append(w.others, w.restarted(generous))
-			w.scrapeAll()
-			time.Sleep(time.Millisecond)
-		}
-	}
-	w.finish()
-	w.equal("from the beginning", w.world, nil, func(string) bool { return false })
-	for i, o := range w.others {
-		w.equal("started later", o, since[i], func(name string) bool { return strings.Contains(name, `task_id="maybe"`) })
-	}
 }
