@@ -9,7 +9,8 @@ import (
 // of these runs and of those of the others that one request is good for (POST
 // …/taskInstances/list): on Airflow 3 at most 20 runs that share the run id of
 // the first one, or else its DAG; on Airflow 2 those of at most 25 DAGs with
-// execution dates within a day. Who gives the most urgent run first, and next
+// execution dates within a day; with [ListGet] on Airflow 3 of the first run
+// alone (GET /dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances, in pages of 100). Who gives the most urgent run first, and next
 // time those that are not in listed, gets to all of them.
 //
 // One answer holds room rows. When there are more, the question is put again
@@ -29,7 +30,10 @@ func (c *Client) StatelessTaskInstances(ctx context.Context, runs []DagRun, room
 	if err != nil {
 		return nil, nil, err
 	}
-	batch := s.dialect.neighbours(runs)
+	batch := runs[:1]
+	if !c.listsByGet(s) || !runs[0].hasPath() {
+		batch = s.dialect.neighbours(runs)
+	}
 	for request := 1; ; request++ {
 		rows, err = c.listStateless(ctx, s, batch, room)
 		short, ok := errors.AsType[*IncompleteError](err)
@@ -56,14 +60,18 @@ func (c *Client) listStateless(ctx context.Context, s *server, batch []DagRun, r
 		asked[r.RunRef] = struct{}{}
 		questions[i].Run = r
 	}
-	q := TaskInstanceQuery{States: []State{StateNone}, Room: room, scope: s.dialect.scope(questions)}
-	w := listing(c, s, taskInstances(s, q), func(t TaskInstance) bool {
+	scope := s.dialect.scope(questions)
+	if c.listsByGet(s) && len(batch) == 1 && batch[0].hasPath() {
+		scope.path = &batch[0].RunRef
+	}
+	q := TaskInstanceQuery{States: []State{StateNone}, Room: room, most: room, scope: scope}
+	err = c.listRuns(ctx, s, q, func(t TaskInstance) bool {
 		if _, ok := asked[t.Run()]; ok {
 			rows = append(rows, t)
 		}
 		return true
 	})
-	if err := w.batches(ctx); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	return rows, nil
