@@ -20,8 +20,10 @@ import (
 // success listed names the runs that rows is complete for, in the order in
 // which they were given. On failure rows is nil and listed names the runs of
 // the last request, none if there was none. The error is an *Error; one that
-// wraps an *IncompleteError means that listed, a single run, does not fit by
-// itself: leave it out from now on, or give more room.
+// wraps an *IncompleteError is about a single run, the one in listed: set it
+// aside, or the next call ends the same way. Its Total is more than room when
+// the run does not fit, and otherwise rows moved between two pages, or an
+// Airflow 2 bounds its answers.
 func (c *Client) StatelessTaskInstances(ctx context.Context, runs []DagRun, room int) (rows []TaskInstance, listed []RunRef, err error) {
 	if len(runs) == 0 {
 		return nil, nil, nil
