@@ -11,12 +11,17 @@ import (
 	promconfig "github.com/prometheus/common/config"
 )
 
-// The ways to list unfinished task instances, for [Config.List].
+// The ways to list DAG runs and task instances, for [Config.List].
 const (
-	// ListBatch asks the batch endpoint (POST …/taskInstances/list) once for everything.
+	// ListBatch asks the batch endpoints (POST …/list) once for everything, or
+	// for as many runs as is good for Airflow.
 	ListBatch = "batch"
-	// ListGet pages through GET …/taskInstances with a cursor. Airflow 3 only:
-	// on Airflow 2 that list costs one database statement per row, and pages have no order.
+	// ListGet pages through GET …/dagRuns and GET …/taskInstances with a cursor,
+	// and asks what happened in runs one by one: more requests, but none that
+	// Airflow writes down in its audit log. Airflow 3 only: on Airflow 2, which
+	// writes nothing down, these lists cost one database statement per row, and
+	// pages of task instances have no order. Unfinished task instances are listed
+	// as [TaskInstanceQuery] says.
 	ListGet = "get"
 )
 

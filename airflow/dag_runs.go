@@ -3,6 +3,8 @@ package airflow
 import (
 	"context"
 	"fmt"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -22,6 +24,25 @@ const (
 
 // RunRef names a DAG run.
 type RunRef struct{ DagID, RunID string }
+
+// runPath is the template of the paths of runs below the API root.
+const runPath = "/dags/{dag_id}/dagRuns/{dag_run_id}"
+
+// path is the path of the run below the API root.
+func (r RunRef) path() string {
+	return "/dags/" + url.PathEscape(r.DagID) + "/dagRuns/" + url.PathEscape(r.RunID)
+}
+
+// hasPath reports whether that path leads to the run: servers decode a slash
+// before they split the path, "~" is any run, and proxies resolve dots.
+func (r RunRef) hasPath() bool {
+	for _, id := range []string{r.DagID, r.RunID} {
+		if id == "~" || id == "." || id == ".." || strings.Contains(id, "/") {
+			return false
+		}
+	}
+	return true
+}
 
 // DagRun is one row of Airflow's DAG run listings. A zero time means that
 // Airflow sent null, or that its version has no such field.
@@ -45,7 +66,7 @@ type DagRunQuery struct {
 	EndedSince time.Time
 	// EndedUntil leaves out runs that ended after, and those that have not ended; zero: no bound.
 	EndedUntil time.Time
-	// Room is how many rows the answer may hold.
+	// Room is how many rows the answer may hold. Page by page there may be a page more.
 	Room int
 }
 
@@ -53,7 +74,8 @@ const opRuns = "list DAG runs"
 
 // DagRuns lists DAG runs in one answer (POST /dags/~/dagRuns/list), so that it
 // is a consistent picture. A server that bounds its answers is asked for the
-// rest page by page. The result is complete, or there is an error: that of a
+// rest page by page, and so is Airflow 3 for all with [ListGet] (GET
+// /dags/~/dagRuns). The result is complete, or there is an error: that of a
 // listing that did not fit, or whose rows moved between two pages, is an *Error
 // that wraps an *IncompleteError.
 func (c *Client) DagRuns(ctx context.Context, q DagRunQuery) ([]DagRun, error) {
@@ -65,11 +87,16 @@ func (c *Client) DagRuns(ctx context.Context, q DagRunQuery) ([]DagRun, error) {
 		return nil, err
 	}
 	var runs []DagRun
-	w := listing(c, s, q.rows(), func(r DagRun) bool {
-		runs = append(runs, r)
+	of := q.rows()
+	of.byGet = c.listsByGet(s)
+	w := listing(c, s, of, func(r DagRun) bool {
+		// By GET, Airflow takes a run that has not ended for one that ends now.
+		if !r.EndDate.IsZero() || q.EndedSince.IsZero() && q.EndedUntil.IsZero() {
+			runs = append(runs, r)
+		}
 		return true
 	})
-	if err := w.batches(ctx); err != nil {
+	if err := w.list(ctx); err != nil {
 		return nil, err
 	}
 	return runs, nil
@@ -87,9 +114,15 @@ type dagRunFilter struct {
 
 // rows are the rows that q selects.
 func (q DagRunQuery) rows() rowsOf[DagRun, RunRef] {
+	params := url.Values{}
+	for _, state := range q.States {
+		params.Add("state", string(state))
+	}
+	addDate(params, "end_date_gte", q.EndedSince)
+	addDate(params, "end_date_lte", q.EndedUntil)
 	return rowsOf[DagRun, RunRef]{
 		op: opRuns, key: "dag_runs", decode: decodeDagRun, ref: func(r *DagRun) RunRef { return r.RunRef },
-		path: "/dags/~/dagRuns",
+		path: "/dags/~/dagRuns", params: params,
 		body: func(offset int) any {
 			return dagRunFilter{
 				States: q.States, Since: orNull(q.EndedSince), Until: orNull(q.EndedUntil),
@@ -132,6 +165,13 @@ func decodeDagRun(dec *jsontext.Decoder) (DagRun, error) {
 		LogicalDate: orZero(j.LogicalDate), RunAfter: orZero(j.RunAfter), QueuedAt: orZero(j.QueuedAt),
 		StartDate: orZero(j.StartDate), EndDate: orZero(j.EndDate),
 	}, nil
+}
+
+// addDate adds a bound to the parameters of a GET, but for the zero time.
+func addDate(params url.Values, key string, t time.Time) {
+	if !t.IsZero() {
+		params.Set(key, t.UTC().Format(time.RFC3339Nano))
+	}
 }
 
 // orNull is nil for the zero time.

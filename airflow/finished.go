@@ -6,7 +6,9 @@ import (
 	"errors"
 	"iter"
 	"maps"
+	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -41,6 +43,7 @@ type runScope struct {
 	DagIDs, RunIDs []string  // v2: the cross product; v1: DagIDs only; nil: any
 	Since          time.Time // end date; zero: no bound
 	From, To       time.Time // v1: execution dates; zero: no bound
+	path           *RunRef   // v2: the only run, asked for by GET; nil: by batch
 }
 
 // batchFilter is the body of the batch list of task instances on both APIs.
@@ -76,9 +79,11 @@ func newBatchFilter(q TaskInstanceQuery, offset int) batchFilter {
 // There must be one question for a run. It asks by run, because Airflow has no
 // index on end dates: on Airflow 3 in batches of up to 20 runs, of which those
 // without a Since hold no rows of other runs; on Airflow 2 once for all recent
-// runs and in batches of 25 DAGs for the others.
+// runs and in batches of 25 DAGs for the others. With [ListGet] Airflow 3 is
+// asked for one run after the other (GET /dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances,
+// in pages of 100, as many as there are), but for runs with an id that no path leads to.
 //
-// One answer holds room rows. A server that bounds its answers is asked for the
+// One answer by batch holds room rows. A server that bounds its answers is asked for the
 // rest page by page on Airflow 3; the pages of Airflow 2 have no order, so such
 // a listing fails there, with an *IncompleteError that is Clamped. The last pair of a listing that failed has an
 // error, an *Error that may wrap an *IncompleteError; the answers before it
@@ -91,23 +96,24 @@ func (c *Client) FinishedTaskInstances(ctx context.Context, questions []RunQuest
 			return
 		}
 		open := slices.Clone(questions)
-		for _, scope := range s.dialect.batches(questions, time.Now()) {
+		for _, scope := range c.finishedScopes(s, questions) {
 			answered, left := scope.split(open)
 			if len(answered) == 0 {
 				continue // an earlier scope held all of it
 			}
-			runs := map[RunRef]struct{}{}
+			since := map[RunRef]time.Time{}
 			for _, q := range answered {
-				runs[q.Run.RunRef] = struct{}{}
+				since[q.Run.RunRef] = q.Since
 			}
 			q := TaskInstanceQuery{States: finishedStates, Room: room, scope: scope}
-			w := listing(c, s, taskInstances(s, q), func(t TaskInstance) bool {
-				if _, ok := runs[t.Run()]; !ok {
-					return true // of a run that no one asked for, or that another scope answers
+			err := c.listRuns(ctx, s, q, func(t TaskInstance) bool {
+				bound, ok := since[t.Run()]
+				if !ok || !bound.IsZero() && t.EndDate.IsZero() {
+					return true // of a run that no one asked for, or that another scope answers; or a GET that matches null
 				}
 				return yield(t, nil)
 			})
-			if err := w.batches(ctx); errors.Is(err, errStop) {
+			if errors.Is(err, errStop) {
 				return
 			} else if err != nil {
 				yield(TaskInstance{}, err)
@@ -117,6 +123,39 @@ func (c *Client) FinishedTaskInstances(ctx context.Context, questions []RunQuest
 			open = left
 		}
 	}
+}
+
+// finishedScopes are the requests that the questions make.
+func (c *Client) finishedScopes(s *server, questions []RunQuestion) []runScope {
+	if !c.listsByGet(s) {
+		return s.dialect.batches(questions, time.Now())
+	}
+	var scopes []runScope
+	var pathless []RunQuestion
+	for _, q := range questions {
+		if !q.Run.hasPath() {
+			pathless = append(pathless, q)
+			continue
+		}
+		scope := s.dialect.scope([]RunQuestion{q})
+		scope.path = &q.Run.RunRef
+		scopes = append(scopes, scope)
+	}
+	return append(scopes, s.dialect.batches(pathless, time.Now())...)
+}
+
+// listsByGet reports whether lists are asked for by GET.
+func (c *Client) listsByGet(s *server) bool {
+	return c.cfg.List == ListGet && s.dialect.instancesInOrder()
+}
+
+// listRuns lists task instances of some runs. A run that is gone has none.
+func (c *Client) listRuns(ctx context.Context, s *server, q TaskInstanceQuery, yield func(TaskInstance) bool) error {
+	err := listing(c, s, taskInstances(s, q), yield).list(ctx)
+	if e, ok := errors.AsType[*Error](err); ok && q.scope.path != nil && e.Status == http.StatusNotFound && strings.Contains(e.Detail, "was not found") {
+		return nil
+	}
+	return err
 }
 
 // split tells the questions that a complete answer to the scope answers from the others.

@@ -21,7 +21,7 @@ type TaskInstanceRef struct {
 
 // path is the path of the instance below the API root, with a suffix like "/tries".
 func (r TaskInstanceRef) path(suffix string) string {
-	p := "/dags/" + url.PathEscape(r.DagID) + "/dagRuns/" + url.PathEscape(r.RunID) + "/taskInstances/" + url.PathEscape(r.TaskID)
+	p := RunRef{r.DagID, r.RunID}.path() + "/taskInstances/" + url.PathEscape(r.TaskID)
 	if r.MapIndex >= 0 {
 		p += "/" + strconv.Itoa(r.MapIndex)
 	}
@@ -31,7 +31,7 @@ func (r TaskInstanceRef) path(suffix string) string {
 // instanceCall starts a call about one instance; mapped or not, it counts as one endpoint.
 func (c *Client) instanceCall(s *server, op string, ref TaskInstanceRef, suffix string) call {
 	k := c.call(s, op, http.MethodGet, ref.path(suffix))
-	k.endpoint = "/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}" + suffix
+	k.endpoint = runPath + "/taskInstances/{task_id}" + suffix
 	return k
 }
 

@@ -10,8 +10,10 @@ import (
 // StatelessTaskInstances lists the task instances without a state of the first
 // of these runs and of those of the others that one request is good for (POST
 // …/taskInstances/list): on Airflow 3 at most 20 runs, those first that share
-// the run id of the first one, or else its DAG; on Airflow 2 those of at most 25 DAGs with
-// execution dates within a day. Who gives the most urgent run first, and next
+// the run id of the first one, or else its DAG; on Airflow 2 those of at most
+// 25 DAGs with execution dates within a day; with [ListGet] on Airflow 3 of the
+// first run alone (GET /dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances, in
+// pages of 100). Who gives the most urgent run first, and next
 // time those that are not in listed, gets to all of them.
 //
 // One answer holds room rows. When there are more, the question is put again
@@ -21,8 +23,10 @@ import (
 // success listed names the runs that rows is complete for, in the order in
 // which they were given. On failure rows is nil and listed names the runs of
 // the last request, none if there was none. The error is an *Error; one that
-// wraps an *IncompleteError means that listed, a single run, does not fit by
-// itself: leave it out from now on, or give more room.
+// wraps an *IncompleteError is about a single run, the one in listed: set it
+// aside, or the next call ends the same way. Its Total is more than room when
+// the run does not fit, and otherwise rows moved between two pages, or an
+// Airflow 2 bounds its answers.
 func (c *Client) StatelessTaskInstances(ctx context.Context, runs []DagRun, room int) (rows []TaskInstance, listed []RunRef, err error) {
 	if len(runs) == 0 {
 		return nil, nil, nil
@@ -31,7 +35,10 @@ func (c *Client) StatelessTaskInstances(ctx context.Context, runs []DagRun, room
 	if err != nil {
 		return nil, nil, err
 	}
-	batch := s.dialect.neighbours(runs)
+	batch := runs[:1]
+	if !c.listsByGet(s) || !runs[0].hasPath() {
+		batch = s.dialect.neighbours(runs)
+	}
 	for request := 1; ; request++ {
 		rows, err = c.listStateless(ctx, s, batch, room)
 		short, ok := errors.AsType[*IncompleteError](err)
@@ -58,14 +65,18 @@ func (c *Client) listStateless(ctx context.Context, s *server, batch []DagRun, r
 		asked[r.RunRef] = struct{}{}
 		questions[i].Run = r
 	}
-	q := TaskInstanceQuery{States: []State{StateNone}, Room: room, scope: s.dialect.scope(questions)}
-	w := listing(c, s, taskInstances(s, q), func(t TaskInstance) bool {
+	scope := s.dialect.scope(questions)
+	if c.listsByGet(s) && len(batch) == 1 && batch[0].hasPath() {
+		scope.path = &batch[0].RunRef
+	}
+	q := TaskInstanceQuery{States: []State{StateNone}, Room: room, most: room, scope: scope}
+	err = c.listRuns(ctx, s, q, func(t TaskInstance) bool {
 		if _, ok := asked[t.Run()]; ok {
 			rows = append(rows, t)
 		}
 		return true
 	})
-	if err := w.batches(ctx); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	return rows, nil

@@ -156,7 +156,7 @@ func TestStatelessTaskInstancesThatDoNotFit(t *testing.T) {
 	}{
 		{"all fits", many(10, 10), 10, 1, true},
 		{"a part fits", many(20, 10), 5, 2, true},
-		{"the first run fits", append([]waitingRun{{"a", "r", time.Hour, 100}, {"b", "r", time.Hour, 100}}, many(18, 10)...), 1, 3, true},
+		{"the first run fits", append([]waitingRun{{"a", "r", time.Hour, 100}, {"b", "r", time.Hour, 100}}, many(18, 1)...), 1, 3, true},
 		{"the first run does not", append([]waitingRun{{"a", "r", time.Hour, 101}}, many(19, 20)...), 1, 3, false},
 		{"a single run does not", many(1, 101), 1, 1, false},
 	} {

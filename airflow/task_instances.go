@@ -66,6 +66,7 @@ type TaskInstanceQuery struct {
 	Room int
 	// What finished is asked by run; none of these for what is unfinished.
 	scope runScope
+	most  int // rows that may come in all; 0: any number
 
 	// ByGet pages through the GET list instead of asking for one batch. Airflow 2
 	// is asked for one batch all the same: its pages have no order.
@@ -121,16 +122,20 @@ func (c *Client) listTaskInstances(ctx context.Context, q TaskInstanceQuery, yie
 
 // taskInstances are the rows that q selects.
 func taskInstances(s *server, q TaskInstanceQuery) rowsOf[TaskInstance, TaskInstanceRef] {
-	states := make([]string, len(q.States))
-	for i, state := range q.States {
-		states[i] = string(state)
-	}
-	return rowsOf[TaskInstance, TaskInstanceRef]{
+	of := rowsOf[TaskInstance, TaskInstanceRef]{
 		op: opList, key: "task_instances", decode: decodeTaskInstance, ref: (*TaskInstance).Ref,
-		path: taskInstancesPath, params: url.Values{"state": states},
+		path: taskInstancesPath, params: url.Values{},
 		body:    func(offset int) any { return s.dialect.batchFilter(q, offset) },
-		ordered: s.dialect.instancesInOrder(), room: q.Room,
+		ordered: s.dialect.instancesInOrder(), room: q.Room, most: q.most,
 	}
+	for _, state := range q.States {
+		of.params.Add("state", string(state))
+	}
+	if run := q.scope.path; run != nil {
+		of.byGet, of.path, of.endpoint = true, run.path()+"/taskInstances", runPath+"/taskInstances"
+		addDate(of.params, "end_date_gte", q.scope.Since)
+	}
+	return of
 }
 
 // taskInstanceJSON has the fields that are used; a pointer tells null from a value.

@@ -26,6 +26,7 @@ type rowsOf[R any, K comparable] struct {
 	decode func(*jsontext.Decoder) (R, error)
 	ref    func(*R) K
 
+	byGet    bool       // list page by page by GET instead of by batch
 	path     string     // of the GET list below the API root; the batch list is at path + "/list"
 	endpoint string     // Request.Endpoint; empty: the path
 	params   url.Values // filters of the GET list
@@ -33,7 +34,7 @@ type rowsOf[R any, K comparable] struct {
 	body    func(offset int) any
 	ordered bool // pages of the batch list have an order
 	room    int  // rows of one answer to the batch list
-	most    int  // rows that may come in all when they come page by page; 0: any number
+	most    int  // rows that may come in all when they come page by page, or a page more; 0: any number
 }
 
 // walk is one listing under way.
@@ -56,6 +57,14 @@ type page[K comparable] struct {
 // listing begins a walk, which yields each row once.
 func listing[R any, K comparable](c *Client, s *server, of rowsOf[R, K], yield func(R) bool) *walk[R, K] {
 	return &walk[R, K]{client: c, server: s, of: of, yield: yield, seen: map[K]struct{}{}}
+}
+
+// list lists all there is, by GET or by batch.
+func (w *walk[R, K]) list(ctx context.Context) error {
+	if w.of.byGet {
+		return w.pages(ctx)
+	}
+	return w.batches(ctx)
 }
 
 // oneBatch asks for everything at once. Airflow up to 2.10.2 ignores the room, and sends everything, too.
