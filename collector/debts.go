@@ -132,6 +132,9 @@ func (b *books) settleDebt(r *run, i *instance, ref airflow.TaskInstanceRef, row
 		case t.State == airflow.StateRemoved, !attempted(t), !t.EndDate.IsZero() && !t.EndDate.After(i.floor):
 			i.note(try, markSettled)
 		default:
+			if before := attempts[try-1]; before != nil {
+				t = unlessStale(t, before.EndDate)
+			}
 			r.seen(t.EndDate)
 			b.attemptEnded(i, t, howEnded(t), t.EndDate)
 		}

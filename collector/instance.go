@@ -297,11 +297,7 @@ func (b *books) attemptEnded(i *instance, t *airflow.TaskInstance, how mark, at 
 		t.TryNumber <= i.settled && before&markEnded == 0:
 		return
 	}
-	if i.neverStarted(t) {
-		shown := *t
-		shown.StartDate, shown.HasDuration = time.Time{}, false
-		t = &shown
-	}
+	t = unlessStale(t, i.attempts[t.TryNumber-1].end)
 	if !t.StartDate.IsZero() {
 		b.started(i, t)
 	}
@@ -322,10 +318,16 @@ func (b *books) attemptEnded(i *instance, t *airflow.TaskInstance, how mark, at 
 	}
 }
 
-// neverStarted reports whether an attempt that ended was cleared, or lost, on
-// its way to a worker: its row still has the dates of the attempt before.
-func (i *instance) neverStarted(t *airflow.TaskInstance) bool {
-	return t.StartDate.Before(i.attempts[t.TryNumber-1].end)
+// unlessStale is the row of an attempt that ended. One that was cleared, or
+// lost, on its way to a worker still has the start of the attempt before, which
+// Airflow even takes a duration from: it then has neither.
+func unlessStale(t *airflow.TaskInstance, previousEnd time.Time) *airflow.TaskInstance {
+	if !t.StartDate.Before(previousEnd) {
+		return t
+	}
+	without := *t
+	without.StartDate, without.Duration, without.HasDuration = time.Time{}, 0, false
+	return &without
 }
 
 // started counts the start of an attempt. One that was deferred may be on its

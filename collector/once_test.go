@@ -21,7 +21,7 @@ func TestEachAttemptIsCountedOnce(t *testing.T) {
 			inWorld(t, airflowtest.Options{Version: version, Clock: ahead}, generous, func(world *world) {
 				w := &walk{
 					world: world, rand: rand.New(rand.NewPCG(uint64(seed), 1)), model: newModel(version[0] == '2'), clock: ahead,
-					taken: map[string]int{}, known: map[airflowtest.Key]bool{}, unstarted: map[airflowtest.Key]bool{}, late: map[string]bool{},
+					taken: map[string]int{}, known: map[airflowtest.Key]bool{}, unstarted: map[airflowtest.Key]bool{}, kept: map[airflowtest.Key]bool{}, late: map[string]bool{},
 				}
 				w.walk(steps)
 			})

@@ -29,6 +29,7 @@ type walk struct {
 
 	known     map[airflowtest.Key]bool // cleared, and the attempt before was counted
 	unstarted map[airflowtest.Key]bool // finished without having started
+	kept      map[airflowtest.Key]bool // and kept the dates of an attempt: seen when the run ends
 	late      map[string]bool          // runs of which something was cleared when all that remained was their floor
 }
 
@@ -120,6 +121,13 @@ func (w *walk) note(ti *airflowtest.TaskInstance, before string, now time.Time) 
 		return
 	}
 	delete(w.known, ti.Key)
+	if ti.State == "running" {
+		delete(w.unstarted, ti.Key)
+		delete(w.kept, ti.Key)
+	}
+	if ti.State == "scheduled" || ti.State == "queued" {
+		return
+	}
 	w.unstarted[ti.Key] = before != "running" && (ti.State == "skipped" || ti.State == "upstream_failed")
 	w.model.moved(ti, before, now)
 }
@@ -129,8 +137,8 @@ func (w *walk) move(db *airflowtest.Database, ti *airflowtest.TaskInstance) bool
 	dice := w.rand.IntN(100)
 	run := db.Run(ti.DagID, ti.RunID)
 	ended := run.State != "running"
-	if ti.State != airflowtest.NoStatus && ti.State != "restarting" && (ended || dice < 3 && !w.ending) {
-		if !w.mayClear(ti) || w.unstarted[ti.Key] { // that it had finished is told nowhere if no one has looked
+	if ti.State != airflowtest.NoStatus && ti.State != "restarting" && (ended || (dice < 3 || dice < 8 && ti.State == "up_for_retry") && !w.ending) {
+		if !w.mayClear(run, ti) || w.unstarted[ti.Key] { // that it had finished is told nowhere if no one has looked, nor whose dates it has
 			return false
 		}
 		w.clear(run, ti)
@@ -191,10 +199,12 @@ func (w *walk) begin(db *airflowtest.Database, ti *airflowtest.TaskInstance, dic
 		db.Expand(ti.Key, 1+w.rand.IntN(3))
 		return false
 	case dice < 15 && !(cleared && w.late[runOf(ti)]):
+		w.kept[ti.Key] = cleared
 		ti.FailUpstream()
 	case dice < 25:
 		ti.Skip()
 	case dice < 40 && (!cleared || w.known[ti.Key]) && !(cleared && w.late[runOf(ti)]):
+		w.kept[ti.Key] = cleared
 		ti.SkipByRule()
 	case dice < 50 && ti.TaskID == "maybe" && !cleared && ti.TryNumber == 0:
 		ti.SkipEmpty()
@@ -205,8 +215,8 @@ func (w *walk) begin(db *airflowtest.Database, ti *airflowtest.TaskInstance, dic
 }
 
 // mayClear is false where a clear hides what is a written blind spot.
-func (w *walk) mayClear(ti *airflowtest.TaskInstance) bool {
-	return ti.DagID != reborn &&
+func (w *walk) mayClear(run *airflowtest.DagRun, ti *airflowtest.TaskInstance) bool {
+	return ti.DagID != reborn && (!w.kept[ti.Key] || hasEnded(run)) &&
 		!(ti.State == "failed" && ti.TryNumber <= ti.MaxTries) && // whether it could be retried is not in its history
 		!(ti.State == "skipped" && ti.EndDate.IsZero())
 }
@@ -276,8 +286,8 @@ func (w *walk) quiet(interval time.Duration, scrapes int) {
 	good := 0
 	for range 10 * scrapes {
 		w.scrapeAll()
-		time.Sleep(interval)
 		exposition := w.scrape(0)
+		time.Sleep(interval)
 		if good++; !strings.Contains(exposition, wanted[0]) || !strings.Contains(exposition, wanted[1]) {
 			good = 0
 		}
@@ -290,7 +300,7 @@ func (w *walk) quiet(interval time.Duration, scrapes int) {
 }
 
 // calm is so long that of the runs that ended only their floors are left.
-func (w *walk) calm() { w.quiet(30*time.Second, 25) }
+func (w *walk) calm() { w.quiet(time.Minute, 14) }
 
 // interfere deletes some runs of which all is counted, creates some of them again, and clears others as a whole.
 func (w *walk) interfere() {
@@ -298,7 +308,7 @@ func (w *walk) interfere() {
 	w.airflow.Update(func(db *airflowtest.Database) {
 		for _, r := range db.Runs() {
 			pending := slices.ContainsFunc(r.Instances(), func(ti *airflowtest.TaskInstance) bool {
-				return (ti.State == airflowtest.NoStatus || ti.State == "restarting") && len(ti.History) > 0 || ti.State == "skipped" && ti.EndDate.IsZero()
+				return w.kept[ti.Key] || (ti.State == airflowtest.NoStatus || ti.State == "restarting") && len(ti.History) > 0 || ti.State == "skipped" && ti.EndDate.IsZero()
 			})
 			ended := hasEnded(r)
 			switch {
@@ -308,7 +318,7 @@ func (w *walk) interfere() {
 				}
 			case (!pending || ended) && w.rand.IntN(3) == 0:
 				db.DeleteRun(r.DagID, r.RunID)
-			case ended && w.rand.IntN(10) == 0 && !slices.ContainsFunc(r.Instances(), func(ti *airflowtest.TaskInstance) bool { return !w.mayClear(ti) }):
+			case ended && w.rand.IntN(10) == 0 && !slices.ContainsFunc(r.Instances(), func(ti *airflowtest.TaskInstance) bool { return !w.mayClear(r, ti) }):
 				w.noteLate(r)
 				r.Clear()
 			}
@@ -334,7 +344,7 @@ func (w *walk) intrude() {
 			}
 		}
 	})
-	w.quiet(15*time.Second, 10)
+	w.quiet(40*time.Second, 4)
 	w.airflow.Update(func(db *airflowtest.Database) {
 		for _, r := range db.Runs() {
 			ended := hasEnded(r)
@@ -347,7 +357,7 @@ func (w *walk) intrude() {
 			}
 			for _, ti := range r.Instances() {
 				finished := ti.State == "success" || ti.State == "failed" || ti.State == "skipped" || ti.State == "upstream_failed"
-				if finished && w.mayClear(ti) && w.rand.IntN(3) == 0 {
+				if finished && w.mayClear(r, ti) && w.rand.IntN(3) == 0 {
 					before := ti.State
 					w.clear(r, ti)
 					w.known[ti.Key] = true
