@@ -45,8 +45,9 @@ type counted struct {
 // failed upstream. Cleared and finished so again, it may keep the date; on
 // Airflow 3 it then has another id.
 type finish struct {
-	end time.Time // zero: without any date
-	id  string
+	state airflow.State
+	end   time.Time // zero: without any date
+	id    string
 }
 
 // mark tells in which ways an attempt was counted.
@@ -123,11 +124,11 @@ func hasStarted(s airflow.State) bool {
 }
 
 // finishedSo reports whether it is known that the instance finished so, and notes it.
-func (i *instance) finishedSo(end time.Time, id string) (known bool) {
-	if slices.ContainsFunc(i.without, func(f finish) bool { return f.end.Equal(end) && f.id == id }) {
+func (i *instance) finishedSo(t *airflow.TaskInstance) (known bool) {
+	if slices.ContainsFunc(i.without, func(f finish) bool { return f.state == t.State && f.end.Equal(t.EndDate) && f.id == t.ID }) {
 		return true
 	}
-	i.without = append(i.without, finish{end, id})
+	i.without = append(i.without, finish{t.State, t.EndDate, t.ID})
 	return false
 }
 
@@ -257,7 +258,7 @@ func (b *books) finishedWithout(r *run, i *instance, t *airflow.TaskInstance) bo
 		return false
 	}
 	r.seen(at)
-	if i.finishedSo(t.EndDate, t.ID) {
+	if i.finishedSo(t) {
 		return false
 	}
 	b.ledger.countFinished(t, t.State)

@@ -27,7 +27,10 @@ type event struct {
 }
 
 // fate is what became of an attempt.
-type fate struct{ started, retried, finished bool }
+type fate struct {
+	started, retried, finished bool
+	state                      string // in which it finished
+}
 
 func newModel(v1 bool) *model {
 	return &model{v1: v1, attempts: map[airflowtest.Key]map[int]*fate{}, without: map[airflowtest.Key][]string{}}
@@ -41,7 +44,7 @@ func (m *model) forget(r *airflowtest.DagRun) {
 	}
 }
 
-func (m *model) attempt(ti *airflowtest.TaskInstance) *fate {
+func (m *model) fate(ti *airflowtest.TaskInstance) *fate {
 	if m.attempts[ti.Key] == nil {
 		m.attempts[ti.Key] = map[int]*fate{}
 	}
@@ -91,7 +94,7 @@ func (m *model) cleared(ti *airflowtest.TaskInstance, before string, now time.Ti
 }
 
 func (m *model) started(ti *airflowtest.TaskInstance, now time.Time) {
-	a := m.attempt(ti)
+	a := m.fate(ti)
 	if a.started {
 		return
 	}
@@ -110,7 +113,7 @@ func (m *model) started(ti *airflowtest.TaskInstance, now time.Time) {
 }
 
 func (m *model) retried(ti *airflowtest.TaskInstance, now time.Time) {
-	a := m.attempt(ti)
+	a := m.fate(ti)
 	if a.retried {
 		return
 	}
@@ -120,11 +123,11 @@ func (m *model) retried(ti *airflowtest.TaskInstance, now time.Time) {
 }
 
 func (m *model) finished(ti *airflowtest.TaskInstance, state string, now time.Time) {
-	a := m.attempt(ti)
+	a := m.fate(ti)
 	if a.finished {
 		return
 	}
-	a.finished = true
+	a.finished, a.state = true, state
 	m.count(finishedSeries(ti.Key, state), 1, now, ti.EndDate)
 	if !a.retried && state != "skipped" {
 		m.ran(a, ti, state, now)
@@ -148,7 +151,7 @@ func (m *model) ran(a *fate, ti *airflowtest.TaskInstance, state string, now tim
 // finishedWithout takes one that was skipped or failed upstream without having
 // started. If that leaves the date as it was, only Airflow 3 tells it from the last time.
 func (m *model) finishedWithout(ti *airflowtest.TaskInstance, now time.Time) {
-	how := ti.EndDate.String()
+	how := ti.State + ti.EndDate.String()
 	if !m.v1 {
 		how += ti.ID
 	}

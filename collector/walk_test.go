@@ -191,7 +191,7 @@ func (w *walk) move(db *airflowtest.Database, ti *airflowtest.TaskInstance) bool
 
 // begin is the move of an instance without a state.
 func (w *walk) begin(db *airflowtest.Database, ti *airflowtest.TaskInstance, dice int) bool {
-	cleared := !ti.EndDate.IsZero()
+	cleared := ti.TryNumber > 0 || !ti.EndDate.IsZero()
 	switch {
 	case ti.TaskID == "empty":
 		ti.PassThrough()
@@ -203,7 +203,7 @@ func (w *walk) begin(db *airflowtest.Database, ti *airflowtest.TaskInstance, dic
 		ti.FailUpstream()
 	case dice < 25:
 		ti.Skip()
-	case dice < 40 && (!cleared || w.known[ti.Key]) && !(cleared && w.late[runOf(ti)]):
+	case dice < 40 && (!cleared || w.known[ti.Key] && !w.late[runOf(ti)] && !w.skippedItself(ti)):
 		w.kept[ti.Key] = cleared
 		ti.SkipByRule()
 	case dice < 50 && ti.TaskID == "maybe" && !cleared && ti.TryNumber == 0:
@@ -212,6 +212,11 @@ func (w *walk) begin(db *airflowtest.Database, ti *airflowtest.TaskInstance, dic
 		ti.Schedule()
 	}
 	return true
+}
+
+// skippedItself reports whether one that is skipped again looks no different to Airflow 2.
+func (w *walk) skippedItself(ti *airflowtest.TaskInstance) bool {
+	return w.model.v1 && w.model.fate(ti).state == "skipped"
 }
 
 // mayClear is false where a clear hides what is a written blind spot.
