@@ -132,8 +132,14 @@ func (p *attemptsPart) search(ctx context.Context, client *airflow.Client, quest
 		return err
 	}
 	run, at := left[0].Run.RunRef, airflowNow(client)
-	p.books.failed(run, isIncomplete(err), at)
+	p.books.failed(run, p.tooMany(err), at)
 	return err
+}
+
+// tooMany tells a listing that no answer can hold from one whose rows moved.
+func (p *attemptsPart) tooMany(err error) bool {
+	short, ok := errors.AsType[*airflow.IncompleteError](err)
+	return ok && short.Total > p.maxRows
 }
 
 // ask returns the questions that got no complete answer. What did not fit is
