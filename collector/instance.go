@@ -244,7 +244,8 @@ func attempted(t *airflow.TaskInstance) bool {
 	return true
 }
 
-// finishedWithout counts an instance that finished without an attempt. It is false if that is nothing new.
+// finishedWithout counts an instance that finished without an attempt. It is
+// false if Airflow does not tell when that was, or it is nothing new.
 func (b *books) finishedWithout(r *run, i *instance, t *airflow.TaskInstance) bool {
 	at := t.EndDate
 	if at.IsZero() {
@@ -254,8 +255,7 @@ func (b *books) finishedWithout(r *run, i *instance, t *airflow.TaskInstance) bo
 		at = r.info.EndDate
 	}
 	if !at.IsZero() && !at.After(i.floor) {
-		i.settled = max(i.settled, t.TryNumber)
-		return false
+		return true // the date may be that of an earlier attempt: of the newest it says nothing
 	}
 	r.seen(at)
 	if i.finishedSo(t) {

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"flag"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -10,17 +11,19 @@ import (
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow/airflowtest"
 )
 
+var walkSeed = flag.Uint64("walk.seed", 0, "which random walk to take")
+
 // Whatever happens, and whenever it is looked at: after a long walk, each
 // attempt was counted once, by the exporter that was there from the beginning and by those that came later.
 func TestEachAttemptIsCountedOnce(t *testing.T) {
 	const steps = 10_000
-	for seed, version := range dialects {
+	for i, version := range dialects {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			ahead := func() time.Time { return time.Now().Add(7 * time.Minute) } // Airflow's clock is not ours
 			inWorld(t, airflowtest.Options{Version: version, Clock: ahead}, generous, func(world *world) {
 				w := &walk{
-					world: world, rand: rand.New(rand.NewPCG(uint64(seed), 1)), model: newModel(version[0] == '2'), clock: ahead,
+					world: world, rand: rand.New(rand.NewPCG(*walkSeed, uint64(i))), model: newModel(version[0] == '2'), clock: ahead,
 					taken: map[string]int{}, known: map[airflowtest.Key]bool{}, unstarted: map[airflowtest.Key]bool{}, kept: map[airflowtest.Key]bool{}, late: map[string]bool{},
 				}
 				w.walk(steps)

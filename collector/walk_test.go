@@ -137,7 +137,7 @@ func (w *walk) move(db *airflowtest.Database, ti *airflowtest.TaskInstance) bool
 	dice := w.rand.IntN(100)
 	run := db.Run(ti.DagID, ti.RunID)
 	ended := run.State != "running"
-	if ti.State != airflowtest.NoStatus && ti.State != "restarting" && (ended || (dice < 3 || dice < 8 && ti.State == "up_for_retry") && !w.ending) {
+	if ti.State != airflowtest.NoStatus && ti.State != "restarting" && (ended || (dice < 4 || dice < 30 && ti.State == "up_for_retry") && !w.ending) {
 		if !w.mayClear(run, ti) || w.unstarted[ti.Key] { // that it had finished is told nowhere if no one has looked, nor whose dates it has
 			return false
 		}
@@ -287,21 +287,17 @@ func (w *walk) quiet(interval time.Duration, scrapes int) {
 	for w.down || w.fault != nil {
 		w.trouble()
 	}
-	wanted := []string{`airflow_exporter_collector_success{collector="attempts"} 1`, `airflow_exporter_collector_truncated{collector="attempts"} 0`}
 	good := 0
 	for range 10 * scrapes {
-		w.scrapeAll()
-		exposition := w.scrape(0)
-		time.Sleep(interval)
-		if good++; !strings.Contains(exposition, wanted[0]) || !strings.Contains(exposition, wanted[1]) {
+		if good++; !w.scrapeAll() {
 			good = 0
 		}
+		time.Sleep(interval)
 		if good == scrapes {
-			break
+			return
 		}
 	}
-	w.has(w.scrape(0), wanted...)
-	time.Sleep(time.Second)
+	w.t.Fatal("the exporters do not come to rest")
 }
 
 // calm is so long that of the runs that ended only their floors are left.
@@ -373,16 +369,26 @@ func (w *walk) intrude() {
 	})
 }
 
-// scrapeAll scrapes, and sees that no counter falls.
-func (w *walk) scrapeAll() {
+// scrapeAll scrapes, and sees that no counter falls. It reports whether each exporter counted all that it could find.
+func (w *walk) scrapeAll() (settled bool) {
+	exposition := w.scrape(0)
+	settled = isSettled(exposition)
 	for _, o := range w.others {
-		o.scrape(0)
+		settled = isSettled(o.scrape(0)) && settled
 	}
-	now := samples(w.scrape(0))
+	now := samples(exposition)
 	for name, value := range w.last {
 		if value > now[name] {
 			w.t.Fatalf("%s fell from %v to %v", name, value, now[name])
 		}
 	}
 	w.last = now
+	return settled
+}
+
+func isSettled(exposition string) bool {
+	return strings.Contains(exposition, "\nairflow_up 1\n") &&
+		strings.Contains(exposition, `airflow_exporter_collector_success{collector="dag_runs"} 1`) &&
+		strings.Contains(exposition, `airflow_exporter_collector_success{collector="attempts"} 1`) &&
+		strings.Contains(exposition, `airflow_exporter_collector_truncated{collector="attempts"} 0`)
 }
