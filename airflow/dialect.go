@@ -1,6 +1,9 @@
 package airflow
 
-import "time"
+import (
+	"net/url"
+	"time"
+)
 
 // dialect is what differs between the two APIs.
 type dialect interface {
@@ -16,6 +19,10 @@ type dialect interface {
 	batches(questions []RunQuestion, now time.Time) []runScope
 	// pagesByGet reports whether the pages of the GET list have an order.
 	pagesByGet() bool
+	// dagsQuery are the parameters of the listing of DAGs, but for order and page.
+	dagsQuery(q DagQuery) url.Values
+	// hasBundles reports whether DAG files come in bundles.
+	hasBundles() bool
 	// unfinishedStates are the states of unfinished task instances that the
 	// API of this version accepts in a filter, without StateNone.
 	unfinishedStates(v Version) []State
