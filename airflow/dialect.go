@@ -1,6 +1,9 @@
 package airflow
 
-import "time"
+import (
+	"net/url"
+	"time"
+)
 
 // dialect is what differs between the two APIs.
 type dialect interface {
@@ -21,6 +24,10 @@ type dialect interface {
 	scope(batch []RunQuestion) runScope
 	// instancesInOrder reports whether pages of task instances have an order, by GET and by batch.
 	instancesInOrder() bool
+	// dagsQuery are the parameters of the listing of DAGs, but for order and page.
+	dagsQuery(q DagQuery) url.Values
+	// hasBundles reports whether DAG files come in bundles.
+	hasBundles() bool
 	// unfinishedStates are the states of unfinished task instances that the
 	// API of this version accepts in a filter, without StateNone.
 	unfinishedStates(v Version) []State

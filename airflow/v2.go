@@ -1,5 +1,7 @@
 package airflow
 
+import "net/url"
+
 // v2 is the API of Airflow 3.
 type v2 struct{}
 
@@ -28,3 +30,8 @@ func (v2) unfinishedStates(v Version) []State {
 	}
 	return unfinishedV2
 }
+
+// dagsQuery of v2 has nothing to choose: rows are always whole.
+func (v2) dagsQuery(DagQuery) url.Values { return url.Values{"exclude_stale": {"true"}} }
+
+func (v2) hasBundles() bool { return true }

@@ -124,8 +124,10 @@ func TestNothingIsAskedWithoutAHealthyScheduler(t *testing.T) {
 				})
 				healthy(airflowtest.Unhealthy)
 				w.scrapeFor(time.Hour)
-				if n := w.asked("/dependencies") + w.asked("/dags"); n != 0 {
-					t.Errorf("%d calls while the scheduler was not healthy", n)
+				for _, r := range w.airflow.Requests() {
+					if strings.HasSuffix(r.Path, "/dependencies") || r.Query.Has("paused") {
+						t.Errorf("asked while the scheduler was not healthy: %s?%s", r.Path, r.Query.Encode())
+					}
 				}
 				w.has(w.scrape(0), `airflow_task_instances_waiting{examined="false"} 1`, `airflow_exporter_collector_success{collector="blocked"} 1`)
 				healthy(airflowtest.Healthy)

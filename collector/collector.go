@@ -84,8 +84,9 @@ func New(o Options) (*Collector, error) {
 		healthPart{},
 		newTaskInstancesPart(o.Config.MaxRows, o.Airflow.List == airflow.ListGet),
 		newDagRunsPart(o.Config.MaxRows, books),
+		newDagsPart(o.Config.Fanout),
 	}, followers, {
-		poolsPart{},
+		poolsPart{}, newImportErrorsPart(),
 	}} {
 		for _, p := range parts {
 			c.parts = append(c.parts, &partState{part: p, stage: stage})

@@ -30,7 +30,7 @@ func TestGoldenFailures(t *testing.T) {
 	}{
 		"refused": {
 			spoil: (*airflowtest.Server).Stop,
-			log:   []string{"collector=health,task_instances,dag_runs,attempts,blocked,pools", "class=connect", "nothing answers at airflow.url"},
+			log:   []string{"collector=health,task_instances,dag_runs,dags,attempts,blocked,pools,import_errors", "class=connect", "nothing answers at airflow.url"},
 		},
 		"no_such_host": {
 			change: func(o *Options) {
@@ -38,38 +38,38 @@ func TestGoldenFailures(t *testing.T) {
 					return nil, &net.DNSError{Err: "no such host", Name: "airflow.test", IsNotFound: true}
 				}
 			},
-			log: []string{"collector=health,task_instances,dag_runs,attempts,blocked,pools", "class=dns", "does not resolve"},
+			log: []string{"collector=health,task_instances,dag_runs,dags,attempts,blocked,pools,import_errors", "class=dns", "does not resolve"},
 		},
 		"not_airflow": {
 			spoil: func(s *airflowtest.Server) {
 				s.Inject(nil, airflowtest.Status(404, http.Header{"Content-Type": {"text/html"}}, "<html>"))
 			},
-			log: []string{"collector=health,task_instances,dag_runs,attempts,blocked,pools", "class=client", "no Airflow API at this address"},
+			log: []string{"collector=health,task_instances,dag_runs,dags,attempts,blocked,pools,import_errors", "class=client", "no Airflow API at this address"},
 		},
 		"login_page": {
 			spoil: func(s *airflowtest.Server) { s.Inject(nil, airflowtest.LoginPage()) },
-			log:   []string{"collector=health,task_instances,dag_runs,attempts,blocked,pools", "class=decode", "a page of HTML", "login page"},
+			log:   []string{"collector=health,task_instances,dag_runs,dags,attempts,blocked,pools,import_errors", "class=decode", "a page of HTML", "login page"},
 		},
 		"redirect": {
 			spoil: func(s *airflowtest.Server) {
 				s.Inject(nil, airflowtest.Redirect("https://login.example.org/?state=secret", 302))
 			},
-			log: []string{"collector=health,task_instances,dag_runs,attempts,blocked,pools", "class=redirect", "https://login.example.org/", "never followed"},
+			log: []string{"collector=health,task_instances,dag_runs,dags,attempts,blocked,pools,import_errors", "class=redirect", "https://login.example.org/", "never followed"},
 		},
 		"wrong_password_v1": {
 			version: "2.11.2", change: as("viewer", "wrong"),
-			log: []string{"collector=task_instances,dag_runs,attempts,blocked,pools", "class=forbidden", "a wrong user or password"},
+			log: []string{"collector=task_instances,dag_runs,dags,attempts,blocked,pools,import_errors", "class=forbidden", "a wrong user or password"},
 		},
 		"wrong_password_2.10.5": {
 			version: "2.10.5", change: as("viewer", "wrong"),
-			log: []string{"collector=task_instances,dag_runs,attempts,blocked,pools", "class=auth", "check airflow.username and airflow.password"},
+			log: []string{"collector=task_instances,dag_runs,dags,attempts,blocked,pools,import_errors", "class=auth", "check airflow.username and airflow.password"},
 		},
 		"wrong_password_v2": {
 			change: as("viewer", "wrong"),
-			log:    []string{"collector=task_instances,dag_runs,attempts,blocked,pools", "class=auth", "check airflow.username and airflow.password"},
+			log:    []string{"collector=task_instances,dag_runs,dags,attempts,blocked,pools,import_errors", "class=auth", "check airflow.username and airflow.password"},
 		},
 		"no_login_v2": {
-			log: []string{"collector=task_instances,dag_runs,attempts,blocked,pools", "class=auth", "Not authenticated"},
+			log: []string{"collector=task_instances,dag_runs,dags,attempts,blocked,pools,import_errors", "class=auth", "Not authenticated"},
 		},
 		"missing_right_v1": {
 			version: "2.11.2", change: as("nopools", "right"),
@@ -294,7 +294,7 @@ func TestExpositionIsLintedAndDeclared(t *testing.T) {
 		w.scrape(0)
 		key := airflowtest.Task("etl", "tuesday", "extract")
 		w.airflow.Update(func(db *airflowtest.Database) { db.TaskInstance(key).Start() })
-		time.Sleep(15 * time.Second)
+		time.Sleep(30 * time.Second) // the DAGs are listed again, their active runs known
 		w.airflow.Update(func(db *airflowtest.Database) { db.TaskInstance(key).Fail() })
 		w.scrape(0)
 		registry := prometheus.NewPedanticRegistry()

@@ -39,6 +39,13 @@ const (
 	poolUsedSlots
 	poolOldest
 
+	dagNextRun
+	dagAtMaxActiveRuns
+	dagPaused
+	dagInfo
+	importErrors
+	importErrorsOldest
+
 	collectorSuccess
 	collectorError
 	collectorDuration
@@ -46,6 +53,7 @@ const (
 	collectorTruncated
 	scrapeBudget
 	clockSkew
+	visibleDags
 
 	taskInstancesFinished
 	taskRetries
@@ -88,6 +96,13 @@ var table = [metricCount]Metric{
 	poolUsedSlots:           {"airflow_pool_used_slots", "gauge", []string{"pool", "dag_id"}, "Slots of the pool that queued and running task instances of the DAG hold. Sparse."},
 	poolOldest:              {"airflow_pool_oldest_timestamp_seconds", "gauge", []string{"pool", "queue", "state"}, "Since when the oldest queued or scheduled task instance of the pool has been waiting. Sparse."},
 
+	dagNextRun:         {"airflow_dag_next_run_timestamp_seconds", "gauge", []string{"dag_id"}, "When the next scheduled run is due to be created. While Airflow creates none because too many are active, it may stay at when the newest was due. Absent without a time schedule, and when that is over."},
+	dagAtMaxActiveRuns: {"airflow_dag_at_max_active_runs", "gauge", []string{"dag_id"}, "1: Airflow creates no scheduled run because too many runs are active (max_active_runs). Sparse."},
+	dagPaused:          {"airflow_dag_paused", "gauge", []string{"dag_id"}, "1: the DAG is paused, 0: it is not."},
+	dagInfo:            {"airflow_dag_info", "gauge", []string{"dag_id", "owners", "tags", "schedule"}, "Always 1. Owners and tags are sorted and joined by commas; schedule is Airflow's summary, empty for none."},
+	importErrors:       {"airflow_import_errors", "gauge", []string{"bundle"}, "DAG files that do not import now. On Airflow 2 the bundle is empty; on Airflow 3 a bundle has a series, with 0, from its first import error since the exporter started, so write rules with > 0."},
+	importErrorsOldest: {"airflow_import_errors_oldest_timestamp_seconds", "gauge", []string{"bundle"}, "When the exporter first saw the oldest import error of the bundle that is still there: Airflow moves its own timestamp each time it parses the file. Sparse."},
+
 	collectorSuccess:     {"airflow_exporter_collector_success", "gauge", []string{"collector"}, "1: the last refresh of this part that was due succeeded completely, 0: it did not."},
 	collectorError:       {"airflow_exporter_collector_error", "gauge", []string{"collector", "class"}, "1 for the class of the error that the last refresh met: " + strings.Join(classes(), ", ") + ". Absent after a success."},
 	collectorDuration:    {"airflow_exporter_collector_duration_seconds", "gauge", []string{"collector"}, "How long the last refresh took. Absent until the part was asked."},
@@ -95,6 +110,7 @@ var table = [metricCount]Metric{
 	collectorTruncated:   {"airflow_exporter_collector_truncated", "gauge", []string{"collector"}, "1: a limit cut what this part could fetch; details are missing."},
 	scrapeBudget:         {"airflow_exporter_scrape_budget_seconds", "gauge", nil, "How long this scrape was allowed to take."},
 	clockSkew:            {"airflow_exporter_clock_skew_seconds", "gauge", nil, "The exporter's clock minus Airflow's: 0 when they agree as far as HTTP tells, which is to two seconds."},
+	visibleDags:          {"airflow_exporter_visible_dags", "gauge", nil, "DAGs that Airflow lists for the account, stale ones left out. A fall may mean that it lost rights."},
 
 	taskInstancesFinished: {"airflow_task_instances_finished_total", "counter", []string{"dag_id", "task_id", "state"}, "Task instances that reached success, failed, skipped or upstream_failed since the exporter started, each attempt once."},
 	taskRetries:           {"airflow_task_retries_total", "counter", []string{"dag_id", "task_id"}, "Attempts that failed and were followed by another, or will be."},

@@ -19,7 +19,8 @@ type part interface {
 	// minAge is how old the part's value may grow before it is fetched again; 0 means each collection.
 	minAge() time.Duration
 	// fetch asks Airflow. Nothing of a value that comes with an error is used.
-	// The facts are those of the parts of earlier stages.
+	// The facts are those of the parts of earlier stages; what they hold of
+	// others is of an earlier collection.
 	fetch(ctx context.Context, client *airflow.Client, known facts) (value, error)
 }
 

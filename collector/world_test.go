@@ -210,6 +210,26 @@ func isListing(r airflowtest.Request) bool {
 	return r.Method == "POST" && strings.HasSuffix(r.Path, "/taskInstances/list") && strings.Contains(r.Body, `"running"`)
 }
 
+// putDags adds the DAGs of populate, whose schedules begin at the next midnight:
+// a daily one, one that is held back by its only run, and one that only assets trigger.
+func putDags(db *airflowtest.Database, version string) {
+	midnight := db.Now().Truncate(24 * time.Hour).Add(24 * time.Hour)
+	db.PutDag(airflowtest.Dag{
+		DagID: "etl", Owners: []string{"warehouse", "alice"}, Tags: []string{"nightly", "größe", "core"}, Schedule: "0 0 * * *",
+		NextLogicalDate: midnight, NextIntervalStart: midnight, NextIntervalEnd: midnight, NextRunAfter: midnight,
+	})
+	held := airflowtest.Dag{
+		DagID: "sensors", Tags: []string{"core"}, Every: time.Hour, MaxActiveRuns: 1,
+		NextLogicalDate: midnight.Add(-time.Hour), NextIntervalStart: midnight.Add(-time.Hour), NextIntervalEnd: midnight,
+	}
+	if strings.HasPrefix(version, "3.2") || strings.HasPrefix(version, "3.3") {
+		held.NextRunAfter = midnight // these do not forget it
+	}
+	db.PutDag(held)
+	db.PutDag(airflowtest.Dag{DagID: "idle", Paused: true, Owners: []string{}, Schedule: map[bool]string{true: "Dataset", false: "Asset"}[version[0] == '2']})
+	db.PutDag(airflowtest.Dag{DagID: "removed", Stale: true})
+}
+
 // populate fills Airflow with unfinished task instances in every state, over
 // some minutes, and with finished ones that no gauge may count.
 func populate(server *airflowtest.Server, version string) {
@@ -220,6 +240,9 @@ func populate(server *airflowtest.Server, version string) {
 	step(func(db *airflowtest.Database) {
 		db.PutPool(airflowtest.Pool{Name: `we"ird\pool`, Slots: 3})
 		db.PutPool(airflowtest.Pool{Name: "empty", Slots: 0})
+		putDags(db, version)
+		db.PutImportError(airflowtest.ImportError{Filename: "broken.py"})
+		db.PutImportError(airflowtest.ImportError{Filename: `we"ird\\file.py`})
 		for i, run := range []string{"monday", "tuesday"} {
 			db.Add(airflowtest.Task("etl", run, "done"), 0).Succeed()
 			db.Add(airflowtest.Task("etl", run, "lost"), 0).Fail()

@@ -1,6 +1,7 @@
 package airflowtest
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -74,6 +75,24 @@ func (d v1) listDags(c *call) answer {
 	}
 	a := d.json(http.StatusOK, o)
 	a.rows = len(rows)
+	return a
+}
+
+// getDag is GET /dags/{dag} of v1, stale or not.
+func (d v1) getDag(c *call) answer {
+	if _, problem := d.parseQuery(c.query()); problem != nil {
+		return *problem
+	}
+	id := c.path["dag"]
+	if !c.mayRead(id) {
+		return d.forbidden()
+	}
+	dag := c.db.dags[id]
+	if dag == nil {
+		return d.problem(http.StatusNotFound, "DAG not found", "The DAG with dag_id: "+id+" was not found", "NotFound")
+	}
+	a := d.json(http.StatusOK, v1Dag(dag))
+	a.rows = 1
 	return a
 }
 
@@ -205,6 +224,21 @@ func (d v2) listDags(c *call) answer {
 	return a
 }
 
+// getDag is GET /dags/{dag} of v2, stale or not.
+func (d v2) getDag(c *call) answer {
+	id := c.path["dag"]
+	if !c.mayRead(id) {
+		return d.forbidden()
+	}
+	dag := c.db.dags[id]
+	if dag == nil {
+		return d.detail(http.StatusNotFound, fmt.Sprintf("The Dag with ID: `%s` was not found", id))
+	}
+	a := d.json(http.StatusOK, d.dag(dag))
+	a.rows = 1
+	return a
+}
+
 // dag is one DAG of v2, with keys in the order of its model.
 func (d v2) dag(dag *Dag) object {
 	o := object{
@@ -226,7 +260,7 @@ func (d v2) dag(dag *Dag) object {
 	}
 	o = append(o, object{
 		{"last_expired", nil},
-		{"bundle_name", "dags-folder"},
+		{"bundle_name", defaultBundle},
 		{"bundle_version", nil},
 		{"relative_fileloc", path.Base(dag.File)},
 		{"fileloc", dag.File},

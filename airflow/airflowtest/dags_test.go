@@ -78,6 +78,33 @@ func TestDagLists(t *testing.T) {
 	}
 }
 
+// One DAG is told whether it is stale or not; of none the answer is that of a real server.
+func TestOneDag(t *testing.T) {
+	some := []airflowtest.User{{Name: "u", Password: "u", Rights: airflowtest.Viewer, DagIDs: []string{"stale"}}}
+	fill := func(db *airflowtest.Database) {
+		db.PutDag(airflowtest.Dag{DagID: "stale", Stale: true})
+		db.PutDag(airflowtest.Dag{DagID: "other"})
+	}
+	for _, test := range []struct{ version, missing string }{{"2.11.2", "e404_dag.json"}, {"3.3.2", "dag-404.json"}} {
+		c, api := start(t, airflowtest.Options{Version: test.version}, fill), "/api/v"+map[byte]string{'2': "1", '3': "2"}[test.version[0]]
+		if got := c.get(api + "/dags/nope"); got.status != http.StatusNotFound || got.body != recorded(t, test.version, test.missing) {
+			t.Errorf("%s: %d %s", test.version, got.status, got.body)
+		}
+		if got := c.get(api + "/dags/stale"); got.status != http.StatusOK || !strings.Contains(got.body, `"stale"`) {
+			t.Errorf("%s: %d %s", test.version, got.status, got.body)
+		}
+		c = start(t, airflowtest.Options{Version: test.version, Users: some}, fill)
+		if test.version[0] == '2' {
+			c = c.as(basic("u", "u"))
+		} else {
+			c = c.logIn("u", "u")
+		}
+		if stale, other := c.get(api+"/dags/stale").status, c.get(api+"/dags/other").status; stale != http.StatusOK || other != http.StatusForbidden {
+			t.Errorf("%s: %d, %d", test.version, stale, other)
+		}
+	}
+}
+
 func TestDagsOfRestrictedUsers(t *testing.T) {
 	some := []airflowtest.User{{Name: "u", Password: "u", Rights: airflowtest.Viewer, DagIDs: []string{"b"}}}
 	fill := func(db *airflowtest.Database) {

@@ -20,6 +20,9 @@ type Database struct {
 	dags      map[string]*Dag
 	pools     []*Pool // in the order of their creation
 
+	importErrors   []*ImportError // by id
+	importErrorIDs int            // handed out so far
+
 	ids     uint64    // handed out so far
 	newest  int64     // milliseconds of the newest id
 	started time.Time // creation of the database

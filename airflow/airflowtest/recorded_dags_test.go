@@ -68,9 +68,9 @@ func (r *recordedDag) put(t *testing.T, db *Database) *Dag {
 	return db.PutDag(dag)
 }
 
-// TestRecordedDagLists is TestRecordedRunLists for lists of DAGs.
+// TestRecordedDagLists is TestRecordedRunLists for lists of DAGs, and for one DAG.
 func TestRecordedDagLists(t *testing.T) {
-	for _, r := range recordedAnswers(t, regexp.MustCompile(`^(list_)?(dags|dag_tags)[._-]`)) {
+	for _, r := range recordedAnswers(t, regexp.MustCompile(`^(list_)?(dags|dag_tags)[._-]|^(list_dag_get|dag-one|dag-unicode)\.`)) {
 		t.Run(r.version+" "+r.file, func(t *testing.T) {
 			rows, total := r.rows(t, "dags")
 			got := r.ask(t, func(db *Database) {

@@ -16,6 +16,8 @@ func (d v2) routes() []route {
 		{http.MethodGet, "/api/v2/version", openToAll, d.version},
 		{http.MethodGet, "/api/v2/pools", ReadPools, d.listPools},
 		{http.MethodGet, "/api/v2/dags", ReadDags, d.listDags},
+		{http.MethodGet, "/api/v2/dags/{dag}", ReadDags, d.getDag},
+		{http.MethodGet, "/api/v2/importErrors", ReadImportErrors, d.listImportErrors},
 		{http.MethodGet, "/api/v2/dags/{dag}/dagRuns", readRuns, d.listDagRuns},
 		{http.MethodPost, "/api/v2/dags/~/dagRuns/list", readRuns, d.batchDagRuns},
 		{http.MethodGet, "/api/v2/dags/{dag}/dagRuns/{run}/taskInstances", readInstances, d.listTaskInstances},

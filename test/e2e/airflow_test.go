@@ -109,7 +109,7 @@ func (s series) has(want series) error {
 func success(parts ...string) series {
 	s := series{`airflow_up{}`: 1}
 	if len(parts) == 0 {
-		parts = []string{"health", "pools", "task_instances"}
+		parts = []string{"health", "pools", "task_instances", "dags", "import_errors"}
 	}
 	for _, part := range parts {
 		s[fmt.Sprintf(`airflow_exporter_collector_success{collector=%q}`, part)] = 1
