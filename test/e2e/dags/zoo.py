@@ -1,7 +1,7 @@
 """The DAG zoo: task instances that stay in every unfinished state, for Airflow 2 and 3.
 
 The tests create the pools, unpause the DAGs and trigger them; see zoo.go for how often, and for the state in which each
-task instance comes to rest. Nothing here runs on a schedule. Only zoo_counts comes to an end.
+task instance comes to rest. Nothing here runs on a schedule.
 """
 import time
 from datetime import datetime, timedelta, timezone
@@ -124,6 +124,15 @@ with zoo("zoo_long_" + "d" * 233):
 
 with zoo("zoo_paused", is_paused_upon_creation=True):
     PythonOperator(task_id="never", python_callable=say)
+
+# in the second run nothing can start, as the first one failed or goes on; it stays running
+with zoo("zoo_past"):
+    PythonOperator(task_id="goes_on", python_callable=nap, depends_on_past=True)
+    fails = PythonOperator(task_id="fails", python_callable=fail, depends_on_past=True)
+    fails >> EmptyOperator(task_id="after")
+    PythonOperator.partial(task_id="not_expanded", python_callable=say).expand(op_args=fails.output)
+    waits = EmptyOperator(task_id="waits_for_downstream", wait_for_downstream=True)
+    waits >> PythonOperator(task_id="downstream", python_callable=fail)
 
 # every way to end; the tests run it while an exporter counts, and clear clear_me after its success
 AGAIN = {"retries": 2, "retry_delay": timedelta(seconds=1)}
