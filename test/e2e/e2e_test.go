@@ -88,6 +88,7 @@ func testAirflow(t *testing.T, version string) {
 	step("the zoo is at rest")
 	t.Run("database", func(t *testing.T) { compareWithDatabase(t, a, account(a, "viewer")) })
 	t.Run("counters", func(t *testing.T) { testCounters(t, a) })
+	t.Run("restart in the middle", func(t *testing.T) { testMiddle(t, a) })
 	step("all attempts are counted")
 	t.Run("blocked", func(t *testing.T) { testBlocked(t, a) })
 	step("all reasons are known")

@@ -3,6 +3,7 @@
 The tests create the pools, unpause the DAGs and trigger them; see zoo.go for how often, and for the state in which each
 task instance comes to rest. Nothing here runs on a schedule.
 """
+import os
 import time
 from datetime import datetime, timedelta, timezone
 
@@ -51,8 +52,32 @@ def skip():
     raise AirflowSkipException("skips itself")
 
 
+def wait_at_gate():
+    """Until the tests make the file."""
+    gate = os.path.join(os.environ["AIRFLOW_HOME"], "gate")
+    for _ in range(3600):
+        if os.path.exists(gate):
+            return
+        time.sleep(0.5)
+
+
 def say():
     print("hello")
+
+
+def say_or_wait(wait):
+    if wait:
+        wait_at_gate()
+
+
+def fail_then_wait(ti):
+    fail_before(2, ti)
+    wait_at_gate()
+
+
+def wait_then_fail():
+    wait_at_gate()
+    fail()
 
 
 def zoo(dag_id, **kwargs):
@@ -145,3 +170,13 @@ with zoo("zoo_counts"):
     branch = BranchPythonOperator(task_id="branch", python_callable=lambda: "taken")
     branch >> [EmptyOperator(task_id="taken"), EmptyOperator(task_id="not_taken")]
     PythonOperator(task_id="skips_itself", python_callable=skip)
+
+# some ends at once, some when the tests open the gate: in between an exporter is started
+with zoo("zoo_middle"):
+    PythonOperator(task_id="succeeds_early", python_callable=say)
+    PythonOperator(task_id="fails_early", python_callable=fail, **AGAIN) >> EmptyOperator(task_id="upstream_failed_early")
+    PythonOperator(task_id="skips_early", python_callable=skip)
+    PythonOperator(task_id="succeeds_late", python_callable=wait_at_gate) >> EmptyOperator(task_id="last")
+    PythonOperator(task_id="fails_late", python_callable=wait_then_fail, **AGAIN) >> EmptyOperator(task_id="upstream_failed_late")
+    PythonOperator(task_id="retried_early", python_callable=fail_then_wait, **AGAIN)
+    PythonOperator.partial(task_id="mapped", python_callable=say_or_wait).expand(op_args=[[False], [True]])
