@@ -48,6 +48,28 @@ var counted = map[string]series{
 		durationKey("zoo_counts", "success"):                            2 * (1 + 2 + 3 + 1 + 1),
 		durationKey("zoo_counts", "failed"):                             2 * (2 + 3 + 1),
 	},
+	// once, and all of it once more after a clear
+	"zoo_again": {
+		finishedKey("zoo_again", "fails_second", "success"):                1,
+		finishedKey("zoo_again", "fails_second", "failed"):                 1,
+		finishedKey("zoo_again", "after_failure", "success"):               1,
+		finishedKey("zoo_again", "after_failure", "upstream_failed"):       1, // with the dates of its success
+		finishedKey("zoo_again", "empty_after_failure", "success"):         1,
+		finishedKey("zoo_again", "empty_after_failure", "upstream_failed"): 1,
+		finishedKey("zoo_again", "far_after_failure", "success"):           1,
+		finishedKey("zoo_again", "far_after_failure", "upstream_failed"):   1,
+		finishedKey("zoo_again", "skips_second", "success"):                1,
+		finishedKey("zoo_again", "skips_second", "skipped"):                1,
+		finishedKey("zoo_again", "after_skip", "success"):                  1,
+		finishedKey("zoo_again", "after_skip", "skipped"):                  1, // with the dates of its success
+		finishedKey("zoo_again", "branch", "success"):                      2,
+		finishedKey("zoo_again", "taken_first", "success"):                 1,
+		finishedKey("zoo_again", "taken_first", "skipped"):                 1,
+		finishedKey("zoo_again", "taken_second", "skipped"):                1,
+		finishedKey("zoo_again", "taken_second", "success"):                1,
+		durationKey("zoo_again", "success"):                                6 + 2 + 1 + 1,
+		durationKey("zoo_again", "failed"):                                 1,
+	},
 }
 
 // testCounters runs DAGs whose attempts end in every way while an exporter counts. Then its counters are what the
@@ -58,7 +80,7 @@ func testCounters(t *testing.T, a *installation) {
 	begin := time.Now()
 	w := watch(t, e)
 
-	for run, dag := range map[string]string{"early": "zoo_counts", "late": "zoo_counts"} {
+	for run, dag := range map[string]string{"early": "zoo_counts", "late": "zoo_counts", "cleared": "zoo_again"} {
 		if err := a.trigger(t.Context(), dag, run); err != nil {
 			t.Fatal(err)
 		}
@@ -69,14 +91,19 @@ func testCounters(t *testing.T, a *installation) {
 		t.Fatal(err)
 	}
 	awaitEnd(t, a, "zoo_counts", "late")
+	awaitEnd(t, a, "zoo_again", "cleared")
 	awaitLedger(t, e)
 	if err := a.clear(t.Context(), "zoo_counts", "late", "clear_me"); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.clear(t.Context(), "zoo_again", "cleared"); err != nil {
 		t.Fatal(err)
 	}
 	for _, run := range []string{"early", "late"} {
 		awaitSuccess(t, a, run, 2)
 		awaitEnd(t, a, "zoo_counts", run)
 	}
+	awaitEnd(t, a, "zoo_again", "cleared")
 	awaitLedger(t, e)
 	w.wantIncreases(t)
 

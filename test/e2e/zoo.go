@@ -23,7 +23,7 @@ var (
 var zooRuns = map[string]int{
 	"zoo_states": 1, "zoo_pools": 1, "zoo_queues": 1, "zoo_limits": 2, "zoo_turns": 2, "zoo_mapped": 1, "zoo_wide": 1,
 	"zoo_ünïcode_数据": 1, longDAG: 1, "zoo_paused": 1, "zoo_past": 2,
-	"zoo_counts": 0, "zoo_middle": 0,
+	"zoo_counts": 0, "zoo_middle": 0, "zoo_again": 0,
 }
 
 // atRest is how many task instances of the zoo come to rest in which state, by "dag_id/task_id state".
@@ -132,10 +132,13 @@ func (a *installation) trigger(ctx context.Context, dag, run string) error {
 	return a.call(ctx, http.MethodPost, "dags/"+url.PathEscape(dag)+"/dagRuns", body, nil)
 }
 
-// clear clears a task of a run, which goes on if it had ended, so that the task runs again.
-func (a *installation) clear(ctx context.Context, dag, run, task string) error {
-	return a.call(ctx, http.MethodPost, "dags/"+url.PathEscape(dag)+"/clearTaskInstances", map[string]any{
-		"dry_run": false, "only_failed": false, "reset_dag_runs": true, "task_ids": []string{task}, "dag_run_id": run}, nil)
+// clear clears these tasks of a run, or all, so that they run again. A run that had ended goes on.
+func (a *installation) clear(ctx context.Context, dag, run string, tasks ...string) error {
+	body := map[string]any{"dry_run": false, "only_failed": false, "reset_dag_runs": true, "dag_run_id": run}
+	if len(tasks) > 0 {
+		body["task_ids"] = tasks
+	}
+	return a.call(ctx, http.MethodPost, "dags/"+url.PathEscape(dag)+"/clearTaskInstances", body, nil)
 }
 
 // zooIsParsed wants every DAG serialized, which comes after it is listed: only then can it be triggered.

@@ -52,6 +52,16 @@ def skip():
     raise AirflowSkipException("skips itself")
 
 
+def fail_second(ti):
+    if ti.try_number == 2:
+        fail()
+
+
+def skip_second(ti):
+    if ti.try_number == 2:
+        skip()
+
+
 def wait_at_gate():
     """Until the tests make the file."""
     gate = os.path.join(os.environ["AIRFLOW_HOME"], "gate")
@@ -180,3 +190,12 @@ with zoo("zoo_middle"):
     PythonOperator(task_id="fails_late", python_callable=wait_then_fail, **AGAIN) >> EmptyOperator(task_id="upstream_failed_late")
     PythonOperator(task_id="retried_early", python_callable=fail_then_wait, **AGAIN)
     PythonOperator.partial(task_id="mapped", python_callable=say_or_wait).expand(op_args=[[False], [True]])
+
+# the second attempt ends otherwise than the first one; the tests clear the whole run when it has ended
+with zoo("zoo_again"):
+    after = PythonOperator(task_id="after_failure", python_callable=say)
+    PythonOperator(task_id="fails_second", python_callable=fail_second) >> [after, EmptyOperator(task_id="empty_after_failure")]
+    after >> EmptyOperator(task_id="far_after_failure")
+    PythonOperator(task_id="skips_second", python_callable=skip_second) >> PythonOperator(task_id="after_skip", python_callable=say)
+    again = BranchPythonOperator(task_id="branch", python_callable=lambda ti: "taken_second" if ti.try_number == 2 else "taken_first")
+    again >> [PythonOperator(task_id="taken_first", python_callable=say), PythonOperator(task_id="taken_second", python_callable=say)]
