@@ -70,6 +70,16 @@ var counted = map[string]series{
 		durationKey("zoo_again", "success"):                                6 + 2 + 1 + 1,
 		durationKey("zoo_again", "failed"):                                 1,
 	},
+	// twice under the same run_id: the first run is deleted
+	"zoo_recreated": {
+		finishedKey("zoo_recreated", "second_attempt", "success"):          2 * 1,
+		retriesKey("zoo_recreated", "second_attempt"):                      2 * 1,
+		finishedKey("zoo_recreated", "fails", "failed"):                    2 * 1,
+		finishedKey("zoo_recreated", "upstream_failed", "upstream_failed"): 2 * 1,
+		finishedKey("zoo_recreated", "skips_itself", "skipped"):            2 * 1,
+		durationKey("zoo_recreated", "success"):                            2 * 1,
+		durationKey("zoo_recreated", "failed"):                             2 * 2,
+	},
 }
 
 // testCounters runs DAGs whose attempts end in every way while an exporter counts. Then its counters are what the
@@ -80,7 +90,7 @@ func testCounters(t *testing.T, a *installation) {
 	begin := time.Now()
 	w := watch(t, e)
 
-	for run, dag := range map[string]string{"early": "zoo_counts", "late": "zoo_counts", "cleared": "zoo_again"} {
+	for run, dag := range map[string]string{"early": "zoo_counts", "late": "zoo_counts", "cleared": "zoo_again", "recreated": "zoo_recreated"} {
 		if err := a.trigger(t.Context(), dag, run); err != nil {
 			t.Fatal(err)
 		}
@@ -92,6 +102,7 @@ func testCounters(t *testing.T, a *installation) {
 	}
 	awaitEnd(t, a, "zoo_counts", "late")
 	awaitEnd(t, a, "zoo_again", "cleared")
+	awaitEnd(t, a, "zoo_recreated", "recreated")
 	awaitLedger(t, e)
 	if err := a.clear(t.Context(), "zoo_counts", "late", "clear_me"); err != nil {
 		t.Fatal(err)
@@ -99,17 +110,31 @@ func testCounters(t *testing.T, a *installation) {
 	if err := a.clear(t.Context(), "zoo_again", "cleared"); err != nil {
 		t.Fatal(err)
 	}
+	deleted, err := a.attempts(t.Context(), begin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.call(t.Context(), http.MethodDelete, "dags/zoo_recreated/dagRuns/recreated", nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.trigger(t.Context(), "zoo_recreated", "recreated"); err != nil {
+		t.Fatal(err)
+	}
 	for _, run := range []string{"early", "late"} {
 		awaitSuccess(t, a, run, 2)
 		awaitEnd(t, a, "zoo_counts", run)
 	}
 	awaitEnd(t, a, "zoo_again", "cleared")
+	awaitEnd(t, a, "zoo_recreated", "recreated")
 	awaitLedger(t, e)
 	w.wantIncreases(t)
 
 	truth, err := a.attempts(t.Context(), begin)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for key, n := range deleted.ofDAG("zoo_recreated") {
+		truth[key] += n
 	}
 	got := mustScrape(t, e)
 	for dag, want := range counted {

@@ -23,7 +23,7 @@ var (
 var zooRuns = map[string]int{
 	"zoo_states": 1, "zoo_pools": 1, "zoo_queues": 1, "zoo_limits": 2, "zoo_turns": 2, "zoo_mapped": 1, "zoo_wide": 1,
 	"zoo_ünïcode_数据": 1, longDAG: 1, "zoo_paused": 1, "zoo_past": 2,
-	"zoo_counts": 0, "zoo_middle": 0, "zoo_again": 0,
+	"zoo_counts": 0, "zoo_middle": 0, "zoo_again": 0, "zoo_recreated": 0,
 }
 
 // atRest is how many task instances of the zoo come to rest in which state, by "dag_id/task_id state".

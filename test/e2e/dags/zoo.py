@@ -181,6 +181,12 @@ with zoo("zoo_counts"):
     branch >> [EmptyOperator(task_id="taken"), EmptyOperator(task_id="not_taken")]
     PythonOperator(task_id="skips_itself", python_callable=skip)
 
+# the tests delete the run when it has ended, and make it again
+with zoo("zoo_recreated"):
+    PythonOperator(task_id="second_attempt", python_callable=fail_before, op_args=[2], **AGAIN)
+    PythonOperator(task_id="fails", python_callable=fail) >> EmptyOperator(task_id="upstream_failed")
+    PythonOperator(task_id="skips_itself", python_callable=skip)
+
 # some ends at once, some when the tests open the gate: in between an exporter is started
 with zoo("zoo_middle"):
     PythonOperator(task_id="succeeds_early", python_callable=say)
