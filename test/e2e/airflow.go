@@ -238,7 +238,9 @@ func (a *installation) send(ctx context.Context, method, path string, body, into
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Content-Type", "application/json")
+	if body != nil { // Airflow 2 refuses to read no JSON
+		req.Header.Set("Content-Type", "application/json")
+	}
 	if a.isV1() {
 		req.SetBasicAuth("admin", "admin")
 	} else if a.token != "" {

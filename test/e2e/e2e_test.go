@@ -62,7 +62,7 @@ func TestAirflow(t *testing.T) {
 }
 
 // testAirflow runs all tests on one Airflow. Their order matters: the zoo is first alive, then frozen, and at last its
-// API server goes away.
+// API server goes away. Meanwhile an exporter watches for the five minutes after which it may call a run stalled.
 func testAirflow(t *testing.T, version string) {
 	begin := time.Now()
 	step := func(what string) { t.Logf("%4.0f s: %s", time.Since(begin).Seconds(), what) }
@@ -81,12 +81,14 @@ func testAirflow(t *testing.T, version string) {
 		t.Fatal(err)
 	}
 	step("Airflow answers")
+	p := startPatient(t, a)
 	if err := startZoo(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
 	step("the zoo is at rest")
 	t.Run("database", func(t *testing.T) { compareWithDatabase(t, a, account(a, "viewer")) })
 	t.Run("counters", func(t *testing.T) { testCounters(t, a) })
+	t.Run("restart in the middle", func(t *testing.T) { testMiddle(t, a) })
 	step("all attempts are counted")
 	t.Run("blocked", func(t *testing.T) { testBlocked(t, a) })
 	step("all reasons are known")
@@ -94,6 +96,7 @@ func testAirflow(t *testing.T, version string) {
 	if err := a.clearRunning(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	stopBeating := keepHealthy(t, a)
 	step("the zoo is frozen")
 	t.Run("frozen database", func(t *testing.T) { compareWithDatabase(t, a, account(a, "viewer")) })
 	t.Run("asking changes nothing", func(t *testing.T) { testAskingChangesNothing(t, a) })
@@ -109,6 +112,11 @@ func testAirflow(t *testing.T, version string) {
 	t.Run("wrong password", func(t *testing.T) { testWrongPassword(t, a) })
 	t.Run("reload", func(t *testing.T) { testReload(t, a) })
 	t.Run("SIGTERM during a scrape", func(t *testing.T) { testSIGTERM(t, a) })
+	step("the stalled run is next")
+	t.Run("stalled", func(t *testing.T) { testStalled(t, a, p) })
+	step("what is stalled is known")
+	p.stop()
+	stopBeating()
 	t.Run("unhealthy scheduler", func(t *testing.T) { testUnhealthy(t, a) })
 	step("the API server is next")
 	t.Run("API server restarts", func(t *testing.T) { testRestart(t, a) })

@@ -22,7 +22,8 @@ var (
 // zooRuns are the DAGs of dags/zoo.py and how often each is triggered.
 var zooRuns = map[string]int{
 	"zoo_states": 1, "zoo_pools": 1, "zoo_queues": 1, "zoo_limits": 2, "zoo_turns": 2, "zoo_mapped": 1, "zoo_wide": 1,
-	"zoo_ünïcode_数据": 1, longDAG: 1, "zoo_paused": 1, "zoo_counts": 0,
+	"zoo_ünïcode_数据": 1, longDAG: 1, "zoo_paused": 1, "zoo_past": 2,
+	"zoo_counts": 0, "zoo_middle": 0, "zoo_again": 0, "zoo_recreated": 0,
 }
 
 // atRest is how many task instances of the zoo come to rest in which state, by "dag_id/task_id state".
@@ -66,6 +67,18 @@ func atRest(v1 bool) map[string]int {
 		"zoo_ünïcode_数据/a.b-c_d.é queued":                1,
 		longDAG + "/" + longTask + " queued":             1,
 		"zoo_paused/never none":                          1,
+		"zoo_past/goes_on running":                       1,
+		"zoo_past/goes_on none":                          1,
+		"zoo_past/fails failed":                          1,
+		"zoo_past/fails none":                            1,
+		"zoo_past/after upstream_failed":                 1,
+		"zoo_past/after none":                            1,
+		"zoo_past/not_expanded upstream_failed":          1,
+		"zoo_past/not_expanded none":                     1,
+		"zoo_past/waits_for_downstream success":          1,
+		"zoo_past/waits_for_downstream none":             1,
+		"zoo_past/downstream failed":                     1,
+		"zoo_past/downstream none":                       1,
 	}
 	if !v1 {
 		rest["zoo_states/awaiting_input awaiting_input"] = 1
@@ -112,14 +125,20 @@ func (a *installation) trigger(ctx context.Context, dag, run string) error {
 	body := map[string]any{"dag_run_id": run}
 	if !a.isV1() {
 		body["logical_date"] = nil
+		if dag == "zoo_past" {
+			body["logical_date"] = time.Now() // without one a run has no past
+		}
 	}
 	return a.call(ctx, http.MethodPost, "dags/"+url.PathEscape(dag)+"/dagRuns", body, nil)
 }
 
-// clear clears a task of a run, which goes on if it had ended, so that the task runs again.
-func (a *installation) clear(ctx context.Context, dag, run, task string) error {
-	return a.call(ctx, http.MethodPost, "dags/"+url.PathEscape(dag)+"/clearTaskInstances", map[string]any{
-		"dry_run": false, "only_failed": false, "reset_dag_runs": true, "task_ids": []string{task}, "dag_run_id": run}, nil)
+// clear clears these tasks of a run, or all, so that they run again. A run that had ended goes on.
+func (a *installation) clear(ctx context.Context, dag, run string, tasks ...string) error {
+	body := map[string]any{"dry_run": false, "only_failed": false, "reset_dag_runs": true, "dag_run_id": run}
+	if len(tasks) > 0 {
+		body["task_ids"] = tasks
+	}
+	return a.call(ctx, http.MethodPost, "dags/"+url.PathEscape(dag)+"/clearTaskInstances", body, nil)
 }
 
 // zooIsParsed wants every DAG serialized, which comes after it is listed: only then can it be triggered.

@@ -1,8 +1,9 @@
 """The DAG zoo: task instances that stay in every unfinished state, for Airflow 2 and 3.
 
 The tests create the pools, unpause the DAGs and trigger them; see zoo.go for how often, and for the state in which each
-task instance comes to rest. Nothing here runs on a schedule. Only zoo_counts comes to an end.
+task instance comes to rest. Nothing here runs on a schedule.
 """
+import os
 import time
 from datetime import datetime, timedelta, timezone
 
@@ -51,8 +52,42 @@ def skip():
     raise AirflowSkipException("skips itself")
 
 
+def fail_second(ti):
+    if ti.try_number == 2:
+        fail()
+
+
+def skip_second(ti):
+    if ti.try_number == 2:
+        skip()
+
+
+def wait_at_gate():
+    """Until the tests make the file."""
+    gate = os.path.join(os.environ["AIRFLOW_HOME"], "gate")
+    for _ in range(3600):
+        if os.path.exists(gate):
+            return
+        time.sleep(0.5)
+
+
 def say():
     print("hello")
+
+
+def say_or_wait(wait):
+    if wait:
+        wait_at_gate()
+
+
+def fail_then_wait(ti):
+    fail_before(2, ti)
+    wait_at_gate()
+
+
+def wait_then_fail():
+    wait_at_gate()
+    fail()
 
 
 def zoo(dag_id, **kwargs):
@@ -125,6 +160,15 @@ with zoo("zoo_long_" + "d" * 233):
 with zoo("zoo_paused", is_paused_upon_creation=True):
     PythonOperator(task_id="never", python_callable=say)
 
+# in the second run nothing can start, as the first one failed or goes on; it stays running
+with zoo("zoo_past"):
+    PythonOperator(task_id="goes_on", python_callable=nap, depends_on_past=True)
+    fails = PythonOperator(task_id="fails", python_callable=fail, depends_on_past=True)
+    fails >> EmptyOperator(task_id="after")
+    PythonOperator.partial(task_id="not_expanded", python_callable=say).expand(op_args=fails.output)
+    waits = EmptyOperator(task_id="waits_for_downstream", wait_for_downstream=True)
+    waits >> PythonOperator(task_id="downstream", python_callable=fail)
+
 # every way to end; the tests run it while an exporter counts, and clear clear_me after its success
 AGAIN = {"retries": 2, "retry_delay": timedelta(seconds=1)}
 
@@ -136,3 +180,28 @@ with zoo("zoo_counts"):
     branch = BranchPythonOperator(task_id="branch", python_callable=lambda: "taken")
     branch >> [EmptyOperator(task_id="taken"), EmptyOperator(task_id="not_taken")]
     PythonOperator(task_id="skips_itself", python_callable=skip)
+
+# the tests delete the run when it has ended, and make it again
+with zoo("zoo_recreated"):
+    PythonOperator(task_id="second_attempt", python_callable=fail_before, op_args=[2], **AGAIN)
+    PythonOperator(task_id="fails", python_callable=fail) >> EmptyOperator(task_id="upstream_failed")
+    PythonOperator(task_id="skips_itself", python_callable=skip)
+
+# some ends at once, some when the tests open the gate: in between an exporter is started
+with zoo("zoo_middle"):
+    PythonOperator(task_id="succeeds_early", python_callable=say)
+    PythonOperator(task_id="fails_early", python_callable=fail, **AGAIN) >> EmptyOperator(task_id="upstream_failed_early")
+    PythonOperator(task_id="skips_early", python_callable=skip)
+    PythonOperator(task_id="succeeds_late", python_callable=wait_at_gate) >> EmptyOperator(task_id="last")
+    PythonOperator(task_id="fails_late", python_callable=wait_then_fail, **AGAIN) >> EmptyOperator(task_id="upstream_failed_late")
+    PythonOperator(task_id="retried_early", python_callable=fail_then_wait, **AGAIN)
+    PythonOperator.partial(task_id="mapped", python_callable=say_or_wait).expand(op_args=[[False], [True]])
+
+# the second attempt ends otherwise than the first one; the tests clear the whole run when it has ended
+with zoo("zoo_again"):
+    after = PythonOperator(task_id="after_failure", python_callable=say)
+    PythonOperator(task_id="fails_second", python_callable=fail_second) >> [after, EmptyOperator(task_id="empty_after_failure")]
+    after >> EmptyOperator(task_id="far_after_failure")
+    PythonOperator(task_id="skips_second", python_callable=skip_second) >> PythonOperator(task_id="after_skip", python_callable=say)
+    again = BranchPythonOperator(task_id="branch", python_callable=lambda ti: "taken_second" if ti.try_number == 2 else "taken_first")
+    again >> [PythonOperator(task_id="taken_first", python_callable=say), PythonOperator(task_id="taken_second", python_callable=say)]
