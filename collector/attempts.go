@@ -25,7 +25,8 @@ type attemptsPart struct {
 	fanout      int
 	concurrency int
 	maxRows     int
-	lastTotal   int // rows of the largest answer so far
+	lastTotal   int       // rows of the largest answer so far
+	dagsAt      time.Time // of the newest listing of DAGs that was seen
 }
 
 func newAttemptsPart(cfg *Config, concurrency int, books *books) *attemptsPart {
@@ -45,6 +46,12 @@ func (p *attemptsPart) fetch(ctx context.Context, client *airflow.Client, known 
 	runs, err := latest[*dagRunsValue](known, (*dagRunsPart)(nil).name())
 	if err != nil {
 		return nil, err
+	}
+	if dags, ok := known[(*dagsPart)(nil).name()].value.(*dagsValue); ok && dags.at.After(p.dagsAt) {
+		p.dagsAt = dags.at
+		for _, id := range dags.gone {
+			p.books.forget(id)
+		}
 	}
 	p.books.listRuns(runs, p.sweep)
 	p.books.listUnfinished(unfinished)

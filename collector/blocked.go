@@ -32,7 +32,7 @@ type taskReason struct {
 }
 
 const (
-	// pausedAge is how old the list of paused DAGs may be.
+	// pausedAge is how old the list of paused DAGs may be that says which stalled runs may be asked about.
 	pausedAge = time.Minute
 	// freshRuns is how old a listing of runs may be for instances without a state to be asked for.
 	freshRuns = 10 * time.Second
@@ -48,8 +48,8 @@ type blockedPart struct {
 	concurrency int
 	maxRows     int
 
-	paused   map[string]struct{}
-	pausedAt time.Time
+	paused   map[string]struct{} // DAGs
+	pausedAt time.Time           // when it was asked, apart from the part dags
 	quiet    *quietRuns
 	listed   map[airflow.RunRef]statelessRun
 
@@ -112,15 +112,22 @@ func (p *blockedPart) fetch(ctx context.Context, client *airflow.Client, known f
 	if err != nil {
 		return nil, err
 	}
+	dags, err := latest[*dagsValue](known, (*dagsPart)(nil).name())
+	if err != nil {
+		return nil, err
+	}
 	if unfinished.tasks == nil {
 		return &blockedValue{}, nil
+	}
+	if dags.at.After(p.pausedAt) {
+		p.paused = dags.paused()
 	}
 	mayAsk := health.health["scheduler"].Healthy
 	p.quiet.watch(unfinished, runs, p.paused, mayAsk)
 	watched = true
 	cut := false
 	if mayAsk {
-		if err := p.learnPaused(ctx, client, unfinished, runs); err != nil {
+		if err := p.learnPaused(ctx, client, unfinished.at); err != nil {
 			return nil, err
 		}
 		if cut, err = p.list(ctx, client, runs, unfinished.at); err != nil {
@@ -139,16 +146,17 @@ func (p *blockedPart) fetch(ctx context.Context, client *airflow.Client, known f
 	return v, nil
 }
 
-// learnPaused refreshes the list of paused DAGs when something waits.
-func (p *blockedPart) learnPaused(ctx context.Context, client *airflow.Client, unfinished *taskInstancesValue, runs *dagRunsValue) error {
-	if unfinished.at.Sub(p.pausedAt) < pausedAge || len(runs.active) == 0 {
+// learnPaused makes sure that no instance of a paused DAG is asked for, when
+// there are runs that look stalled: the part dags may not know yet.
+func (p *blockedPart) learnPaused(ctx context.Context, client *airflow.Client, now time.Time) error {
+	if now.Sub(p.pausedAt) < pausedAge || !p.quiet.anyStalled() {
 		return nil
 	}
 	paused, err := client.PausedDags(ctx)
 	if err != nil {
 		return err
 	}
-	p.paused, p.pausedAt = paused, unfinished.at
+	p.paused, p.pausedAt = paused, now
 	return nil
 }
 

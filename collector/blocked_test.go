@@ -83,6 +83,7 @@ func TestInstancesWithoutAStateAreAskedForInStalledRunsOnly(t *testing.T) {
 					db.PutDag(airflowtest.Dag{DagID: "paused", Paused: true})
 					put("paused", "run", "null", "running")
 					db.Add(airflowtest.Task("paused", "run", "scheduled"), 0).Schedule()
+					put("paused", "triggered", "new", "queued")
 					stuck := db.Add(airflowtest.Task("dag", "stalled", "stuck"), 0)
 					stuck.Dependencies = []airflowtest.Dependency{{Name: "Trigger Rule"}}
 				})
@@ -95,7 +96,9 @@ func TestInstancesWithoutAStateAreAskedForInStalledRunsOnly(t *testing.T) {
 				w.has(exposition, blockedBy("queued", "dag_run_not_running"), blockedBy("stuck", "trigger_rule"),
 					`airflow_task_instances_blocked{dag_id="paused",reason="dag_paused",task_id="null"} 1`,
 					`airflow_task_instances_blocked{dag_id="paused",reason="dag_paused",task_id="scheduled"} 1`,
-					`airflow_task_instances_waiting{examined="true"} 4`, `airflow_task_instances_waiting{examined="false"} 0`)
+					`airflow_task_instances_blocked{dag_id="paused",reason="dag_paused",task_id="new"} 1`,
+					`airflow_task_instances_blocked{dag_id="paused",reason="dag_run_not_running",task_id="new"} 1`,
+					`airflow_task_instances_waiting{examined="true"} 5`, `airflow_task_instances_waiting{examined="false"} 0`)
 				w.scrapeFor(time.Hour)
 				for _, r := range w.airflow.Requests() {
 					if strings.HasSuffix(r.Path, "/dependencies") && !strings.Contains(r.Path, "/stalled/") {

@@ -69,7 +69,7 @@ func DefaultConfig() Config {
 		Fanout:            10,
 		SeedHold:          time.Minute,
 		Histograms:        HistogramsBoth,
-		Blocked:           BlockedConfig{Enabled: true, Stalled: false, After: time.Minute, Refresh: 2 * time.Minute},
+		Blocked:           BlockedConfig{Enabled: true, Stalled: true, After: time.Minute, Refresh: 2 * time.Minute},
 		DurationBuckets: []time.Duration{
 			time.Second, 10 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute,
 			time.Hour, 3 * time.Hour, 6 * time.Hour, 24 * time.Hour,

@@ -242,6 +242,17 @@ func scheduleInterval(previousDue, newestDue, nextDue time.Time) time.Duration {
 	return max(interval, 0)
 }
 
+// paused are the DAGs that are.
+func (v *dagsValue) paused() map[string]struct{} {
+	paused := map[string]struct{}{}
+	for id, d := range v.dags {
+		if d.Paused {
+			paused[id] = struct{}{}
+		}
+	}
+	return paused
+}
+
 func (*dagsValue) truncated() bool { return false }
 
 func (v *dagsValue) emit(e *exposition) {

@@ -139,6 +139,31 @@ func TestAClearedInstanceFinishesWithoutRunning(t *testing.T) {
 	}
 }
 
+// A listing that was short once does not keep a run from being read as a whole when it ends.
+func TestAShortListingIsForgotten(t *testing.T) {
+	key := func(task string) airflowtest.Key { return airflowtest.Task("dag", "run", task) }
+	eachDialect(t, func(w *world, change func(func(db *airflowtest.Database))) {
+		change(func(db *airflowtest.Database) {
+			db.Add(key("upstream"), 0).Succeed()
+			db.Add(key("below"), 0).Succeed()
+			db.Add(key("last"), 0).Start()
+		})
+		w.scrapeFor(10 * time.Minute) // the dates are so old that only the question at the end reaches them
+		heal := w.airflow.Inject(isFinishedListing, airflowtest.Rewrite(oneMore))
+		change(func(db *airflowtest.Database) {
+			db.TaskInstance(key("upstream")).Clear().Fail()
+			db.TaskInstance(key("below")).Clear().FailUpstream()
+		})
+		heal()
+		change(func(db *airflowtest.Database) {
+			db.TaskInstance(key("last")).Succeed()
+			db.Run("dag", "run").Settle()
+		})
+		w.scrapeFor(2 * time.Minute)
+		w.has(w.scrape(0), finished("below", "upstream_failed")+" 1", finished("upstream", "failed")+" 1", finished("last", "success")+" 1")
+	})
+}
+
 // Cleared once more, it finishes so once more: Airflow 3 tells by its id, Airflow 2 does not.
 func TestFinishingTwiceWithoutRunning(t *testing.T) {
 	key := func(task string) airflowtest.Key { return airflowtest.Task("dag", "run", task) }

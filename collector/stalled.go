@@ -87,6 +87,15 @@ func (q *quietRuns) moved(ref airflow.RunRef, at time.Time) {
 	}
 }
 
+func (q *quietRuns) anyStalled() bool {
+	for ref := range q.runs {
+		if _, ok := q.stalled(ref); ok {
+			return true
+		}
+	}
+	return false
+}
+
 // stalled reports whether nothing has moved in a run for long, and since when.
 func (q *quietRuns) stalled(ref airflow.RunRef) (since time.Time, ok bool) {
 	run, ok := q.runs[ref]
