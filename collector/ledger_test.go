@@ -154,6 +154,8 @@ func TestAShortListingIsForgotten(t *testing.T) {
 			db.TaskInstance(key("upstream")).Clear().Fail()
 			db.TaskInstance(key("below")).Clear().FailUpstream()
 		})
+		w.scrapeFor(6 * time.Minute)
+		w.has(w.scrape(0), `airflow_exporter_collector_error{class="too_large",collector="attempts"} 1`)
 		heal()
 		change(func(db *airflowtest.Database) {
 			db.TaskInstance(key("last")).Succeed()
