@@ -103,10 +103,11 @@ func TestRequestsDoNotGrowWithTheHistory(t *testing.T) {
 					w.scrape(0)
 					n := len(w.airflow.Requests())
 					total += n
+					fanned := w.asked("/tries") + w.asked("/dependencies")
 					// Due at most: those that moved, and the sweep of all of them in 20 scrapes, with luck of the spread.
 					due := len(moved) + runs/4
-					if limit := 12 + (due+19)/20 + 3*10; n > limit {
-						t.Errorf("scrape %d: %d requests, want at most %d", i, n, limit)
+					if limit := 12 + 1 + (due+19)/20; n-fanned > limit || fanned > 2*10 {
+						t.Errorf("scrape %d: %d requests, %d of them about one instance, want at most %d others", i, n, fanned, limit)
 					}
 				}
 				t.Logf("%.1f requests a scrape", float64(total)/scrapes)

@@ -179,6 +179,9 @@ func (b *books) runEnded(info *airflow.DagRun, listed map[airflow.RunRef]struct{
 	if f, ok := b.floors[info.RunRef]; ok && f.runEnd.Equal(info.EndDate) {
 		return // the listing reaches back to what is settled
 	}
+	if b.runs[info.RunRef] == nil && !info.EndDate.IsZero() && !info.EndDate.After(b.start) {
+		return // nothing in it can have ended since
+	}
 	r := b.run(info.RunRef)
 	listed[info.RunRef] = struct{}{}
 	if r.ended && !r.gone && r.info.EndDate.Equal(info.EndDate) {

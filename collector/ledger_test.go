@@ -166,6 +166,25 @@ func TestAShortListingIsForgotten(t *testing.T) {
 	})
 }
 
+// What had been deferred when the exporter started, and is on its way to a worker again, starts no second time.
+func TestADeferredAttemptStartsOnce(t *testing.T) {
+	for _, version := range dialects {
+		inWorld(t, airflowtest.Options{Version: version}, nil, func(w *world) {
+			key := airflowtest.Task("dag", "run", "sensor")
+			w.airflow.Update(func(db *airflowtest.Database) { db.Add(key, 0).Start() })
+			time.Sleep(time.Minute)
+			w.airflow.Update(func(db *airflowtest.Database) { db.TaskInstance(key).Defer().Schedule().Enqueue() })
+			w.scrapeFor(time.Minute)
+			w.airflow.Update(func(db *airflowtest.Database) {
+				db.TaskInstance(key).Start()
+				db.Add(airflowtest.Task("dag", "run", "new"), 0).Start()
+			})
+			w.scrapeFor(2 * time.Minute)
+			w.has(w.scrape(0), `airflow_task_instances_started_total{pool="default_pool",queue="default"} 1`)
+		})
+	}
+}
+
 // Cleared once more, it finishes so once more: Airflow 3 tells by its id, Airflow 2 does not.
 func TestFinishingTwiceWithoutRunning(t *testing.T) {
 	key := func(task string) airflowtest.Key { return airflowtest.Task("dag", "run", task) }
