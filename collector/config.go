@@ -42,8 +42,7 @@ type Config struct {
 // question that can change what it asks about.
 type BlockedConfig struct {
 	Enabled bool `yaml:"enabled"`
-	// Stalled lets instances without a state be asked for, in runs in which
-	// nothing moves. It is off: what moves between two scrapes is not recognised yet.
+	// Stalled lets instances without a state be asked for, in runs in which nothing moves.
 	Stalled bool `yaml:"stalled"`
 	// After is how long an instance must have been scheduled.
 	After time.Duration `yaml:"after"`
