@@ -36,3 +36,5 @@ func (v1) dagsQuery(q DagQuery) url.Values {
 }
 
 func (v1) hasBundles() bool { return false }
+
+func (v1) runDate() string { return "execution_date" }

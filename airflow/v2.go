@@ -35,3 +35,5 @@ func (v2) unfinishedStates(v Version) []State {
 func (v2) dagsQuery(DagQuery) url.Values { return url.Values{"exclude_stale": {"true"}} }
 
 func (v2) hasBundles() bool { return true }
+
+func (v2) runDate() string { return "run_after" }

@@ -247,8 +247,8 @@ func TestForgetDropsADAG(t *testing.T) {
 		for range metrics {
 			n++
 		}
-		if n != 3 { // success and failed of the other, and starts in the pool
-			t.Errorf("%d series are left, want 3", n)
+		if n != 5 { // success and failed of the other and of its runs, and starts in the pool
+			t.Errorf("%d series are left, want 5", n)
 		}
 	})
 }

@@ -19,6 +19,7 @@ import (
 // blockedValue is why waiting task instances wait. When they could not be
 // listed, reasons is nil.
 type blockedValue struct {
+	stalled  map[string]int // runs, by DAG
 	reasons  map[taskReason]int
 	examined int      // whose reason is known
 	left     int      // those left out: too many at once, or not safe to ask
@@ -140,6 +141,7 @@ func (p *blockedPart) fetch(ctx context.Context, client *airflow.Client, known f
 		err = p.ask(ctx, client, p.choose(all, unfinished.at, fresh))
 	}
 	v := p.sum(all, unfinished.at, cut) // forgets old answers, too
+	v.stalled = p.countStalled(runs, unfinished.at)
 	if err != nil {
 		return nil, err
 	}
@@ -369,11 +371,27 @@ func (p *blockedPart) sum(all []waiting, now time.Time, cut bool) *blockedValue 
 	return v
 }
 
+// countStalled counts the stalled runs in which instances wait.
+func (p *blockedPart) countStalled(runs *dagRunsValue, now time.Time) map[string]int {
+	stalled := map[string]int{}
+	for _, r := range runs.active {
+		last := p.listed[r.RunRef]
+		waits := (len(last.rows) > 0 || last.tooMany) && now.Sub(last.at) < p.keep()
+		if len(p.known(&r)) == 0 && waits && p.isStalled(r.RunRef) {
+			stalled[r.DagID]++
+		}
+	}
+	return stalled
+}
+
 func (v *blockedValue) truncated() bool { return v.reasons == nil || v.cut }
 
 func (v *blockedValue) emit(e *exposition) {
 	if v.reasons == nil {
 		return
+	}
+	for id, n := range v.stalled {
+		e.gauge(dagRunsStalled, float64(n), id)
 	}
 	for k, n := range v.reasons {
 		e.gauge(taskInstancesBlocked, float64(n), k.dagID, k.taskID, k.reason)

@@ -83,7 +83,7 @@ func New(o Options) (*Collector, error) {
 	for stage, parts := range [stageCount + 1][]part{{
 		healthPart{},
 		newTaskInstancesPart(o.Config.MaxRows, o.Airflow.List == airflow.ListGet),
-		newDagRunsPart(o.Config.MaxRows, books),
+		newDagRunsPart(&o.Config, books),
 		newDagsPart(o.Config.Fanout),
 	}, followers, {
 		poolsPart{}, newImportErrorsPart(),

@@ -26,6 +26,9 @@ type Config struct {
 	// Fanout is how many task instances are asked for one by one in a
 	// collection, for each purpose.
 	Fanout int `yaml:"fanout"`
+	// LookbackFanout is how many requests a listing of runs may be followed by
+	// to learn the last runs of DAGs that have not run for a week, DAG by DAG.
+	LookbackFanout int `yaml:"lookback_fanout"`
 	// SeedHold is how long a new counter or histogram stays at 0 after its first
 	// scrape, so that increase() sees its first count: at least the longest scrape interval.
 	SeedHold time.Duration `yaml:"seed_hold"`
@@ -66,6 +69,7 @@ func DefaultConfig() Config {
 		MaxRows:           20_000,
 		Sweep:             5 * time.Minute,
 		Fanout:            10,
+		LookbackFanout:    10,
 		SeedHold:          time.Minute,
 		Histograms:        HistogramsBoth,
 		Blocked:           BlockedConfig{Enabled: true, Stalled: true, After: time.Minute, Refresh: 2 * time.Minute},
@@ -94,6 +98,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("collector.sweep: %s, want at least 30s", c.Sweep)
 	case c.Fanout < 1:
 		return fmt.Errorf("collector.fanout: %d, want at least 1", c.Fanout)
+	case c.LookbackFanout < 1:
+		return fmt.Errorf("collector.lookback_fanout: %d, want at least 1", c.LookbackFanout)
 	case c.SeedHold < 0:
 		return fmt.Errorf("collector.seed_hold: %s, want 0s or more", c.SeedHold)
 	case c.Histograms != HistogramsClassic && c.Histograms != HistogramsNative && c.Histograms != HistogramsBoth:

@@ -24,6 +24,8 @@ type Ledger struct {
 
 	finished, retries, started        *vector
 	duration, queueWait, scheduleWait *vector
+	runsFinished                      *vector
+	runDuration, startDelay           *vector
 }
 
 // histogramShape is all that makes two histograms differ.
@@ -58,6 +60,7 @@ func NewLedger() *Ledger {
 	return &Ledger{
 		fresh:    map[*series]struct{}{},
 		finished: newCounter(taskInstancesFinished), retries: newCounter(taskRetries), started: newCounter(taskInstancesStarted),
+		runsFinished: newCounter(dagRunsFinished),
 	}
 }
 
@@ -96,10 +99,12 @@ func (l *Ledger) configure(cfg *Config) {
 	shape := histogramShape{cfg.Histograms, boundsText(cfg.DurationBuckets), boundsText(cfg.WaitBuckets)}
 	if l.duration == nil || shape.kind != l.shape.kind || shape.duration != l.shape.duration {
 		l.duration = newHistogram(taskDuration, cfg.Histograms, cfg.DurationBuckets)
+		l.runDuration = newHistogram(dagRunDuration, cfg.Histograms, cfg.DurationBuckets)
 	}
 	if l.queueWait == nil || shape.kind != l.shape.kind || shape.waits != l.shape.waits {
 		l.queueWait = newHistogram(taskQueueWait, cfg.Histograms, cfg.WaitBuckets)
 		l.scheduleWait = newHistogram(taskScheduleWait, cfg.Histograms, cfg.WaitBuckets)
+		l.startDelay = newHistogram(dagRunStartDelay, cfg.Histograms, cfg.WaitBuckets)
 	}
 	l.shape = shape
 }
@@ -126,9 +131,9 @@ func (l *Ledger) open(url string) *books {
 func (l *Ledger) vectors() []*vector {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := []*vector{l.finished, l.retries, l.started}
+	all := []*vector{l.finished, l.retries, l.started, l.runsFinished}
 	if l.duration != nil {
-		all = append(all, l.duration, l.queueWait, l.scheduleWait)
+		all = append(all, l.duration, l.queueWait, l.scheduleWait, l.runDuration, l.startDelay)
 	}
 	return all
 }
@@ -250,14 +255,38 @@ func (l *Ledger) countStart(t *airflow.TaskInstance) {
 	}
 }
 
+// sightRun lets the series of a DAG's runs of a type exist.
+func (l *Ledger) sightRun(dagID, runType string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.of(l.runsFinished, dagID, runType, string(airflow.RunSuccess))
+	l.of(l.runsFinished, dagID, runType, string(airflow.RunFailed))
+}
+
+// countRun counts how a run ended, how long it took and, when it ended for the
+// first time, how late it began: one that was cleared begins whenever that was.
+func (l *Ledger) countRun(r *airflow.DagRun, first bool) {
+	l.sightRun(r.DagID, r.RunType)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.of(l.runsFinished, r.DagID, r.RunType, string(r.State)).add(1)
+	if length, ok := runLength(r); ok {
+		l.of(l.runDuration, r.DagID, string(r.State)).add(length.Seconds())
+	}
+	delay := r.StartDate.Sub(r.RunAfter)
+	if first && r.RunType == "scheduled" && !r.StartDate.IsZero() && !r.RunAfter.IsZero() && delay >= 0 {
+		l.of(l.startDelay, r.DagID).add(delay.Seconds())
+	}
+}
+
 // forget drops the series of a DAG that is gone.
 func (l *Ledger) forget(dagID string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, v := range []*vector{l.finished, l.retries, l.duration} {
+	for _, v := range []*vector{l.finished, l.retries, l.duration, l.runsFinished, l.runDuration, l.startDelay} {
 		v.prune(prometheus.Labels{"dag_id": dagID})
 		for key, s := range v.series {
-			if strings.HasPrefix(key, dagID+"\xff") {
+			if key == dagID || strings.HasPrefix(key, dagID+"\xff") {
 				delete(v.series, key)
 				delete(l.fresh, s)
 			}

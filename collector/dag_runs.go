@@ -15,6 +15,11 @@ type dagRunsValue struct {
 	noQueued bool             // there are too many: active has the running ones only
 	ended    []airflow.DagRun // since the listing before, and a little longer
 	endedAt  time.Time        // until when those that ended are complete: at, unless there are too many
+
+	dags    map[string]dagFacts          // nil: not known yet
+	since   map[airflow.RunRef]time.Time // when active runs were queued or started
+	last    map[string]lastRun
+	unknown int // DAGs whose last runs are still to be asked for
 }
 
 // endedListings is how many listings of runs that ended a collection may ask for.
@@ -25,15 +30,19 @@ const endedListings = 6
 // listing of active runs costs Airflow 2 as much as that of task instances,
 // and the ledger learns from the latter which of the known runs moved. All
 // that waits for it is a run that began in between.
+//
+// What it needs to know of the DAGs it takes from an earlier collection.
 type dagRunsPart struct {
 	maxRows   int
+	fanout    int // requests for the last runs of single DAGs
 	books     *books
 	lastTotal int
-	window    time.Duration // of a listing of runs that ended; 0: as long as need be
+	window    time.Duration                // of a listing of runs that ended; 0: as long as need be
+	queued    map[airflow.RunRef]time.Time // when queued runs were first seen
 }
 
-func newDagRunsPart(maxRows int, books *books) *dagRunsPart {
-	return &dagRunsPart{maxRows: maxRows, books: books}
+func newDagRunsPart(cfg *Config, books *books) *dagRunsPart {
+	return &dagRunsPart{maxRows: cfg.MaxRows, fanout: cfg.LookbackFanout, books: books}
 }
 
 func (*dagRunsPart) name() string          { return "dag_runs" }
@@ -42,20 +51,61 @@ func (*dagRunsPart) minAge() time.Duration { return 30 * time.Second }
 
 // fetch asks for active runs first: one that ends in between is then in both
 // listings, and not in none.
-func (p *dagRunsPart) fetch(ctx context.Context, client *airflow.Client, _ facts) (value, error) {
+func (p *dagRunsPart) fetch(ctx context.Context, client *airflow.Client, known facts) (value, error) {
 	v := &dagRunsValue{at: airflowNow(client)}
 	if err := p.listActive(ctx, client, v); err != nil {
 		return nil, err
 	}
 	v.endedAt = v.at
-	since := p.books.runsEndedSince()
-	if since.IsZero() {
-		return v, nil // what ended before the start does not count
+	if since := p.books.runsEndedSince(); !since.IsZero() { // what ended before the start does not count
+		if err := p.listEnded(ctx, client, v, since); err != nil {
+			return nil, err
+		}
 	}
-	if err := p.listEnded(ctx, client, v, since); err != nil {
-		return nil, err
+	if dags, ok := known[(*dagsPart)(nil).name()].value.(*dagsValue); ok {
+		v.dags = dags.dags
 	}
+	p.noteSince(v)
+	p.learnLast(ctx, client, v)
 	return v, nil
+}
+
+// noteSince finds out since when runs are active; Airflow 2 does not tell since when one is queued.
+func (p *dagRunsPart) noteSince(v *dagRunsValue) {
+	queued := map[airflow.RunRef]time.Time{}
+	v.since = make(map[airflow.RunRef]time.Time, len(v.active))
+	for _, r := range v.active {
+		since := r.StartDate
+		if r.State == airflow.RunQueued {
+			if since = r.QueuedAt; since.IsZero() {
+				since = v.at
+				if first, ok := p.queued[r.RunRef]; ok {
+					since = first
+				}
+				queued[r.RunRef] = since
+			}
+		}
+		v.since[r.RunRef] = since
+	}
+	p.queued = queued
+}
+
+// learnLast learns the last runs of the DAGs. What it cannot learn now it will
+// later: that spoils nothing else.
+func (p *dagRunsPart) learnLast(ctx context.Context, client *airflow.Client, v *dagRunsValue) {
+	last := p.books.last
+	last.take(v.ended)
+	last.take(v.active)
+	found, err := last.search(ctx, client, v.at, p.maxRows)
+	p.books.sightRuns(found, v.dags)
+	ids := last.wanted(v.dags, activeRunsOf(v.active), v.at)
+	for requests := 0; err == nil && len(ids) > 0 && requests < p.fanout; ids = ids[1:] {
+		var n int
+		n, err = last.read(ctx, client, ids[0])
+		requests += n
+	}
+	v.unknown = last.unknown(v.dags)
+	v.last = last.copy()
 }
 
 // listActive does without the queued runs, in which nothing ends, when there are too many.
@@ -124,6 +174,58 @@ func (p *dagRunsPart) list(ctx context.Context, client *airflow.Client, q airflo
 	return client.DagRuns(ctx, q)
 }
 
-func (v *dagRunsValue) truncated() bool { return v.noQueued || v.endedAt.Before(v.at) }
+func (v *dagRunsValue) truncated() bool {
+	return v.noQueued || v.endedAt.Before(v.at) || v.unknown > 0
+}
 
-func (*dagRunsValue) emit(*exposition) {}
+func (v *dagRunsValue) emit(e *exposition) {
+	v.emitActive(e)
+	for id, r := range v.last {
+		d, visible := v.dags[id]
+		if v.dags != nil && !visible {
+			continue // gone, or about to be
+		}
+		r.emit(e, id)
+		interval := scheduleInterval(r.due[1], r.due[0], d.nextRun)
+		if d.HasTimeSchedule && interval > 0 {
+			e.gauge(dagScheduleInterval, interval.Seconds(), id)
+		}
+	}
+}
+
+// activeKey is what the active runs are counted by.
+type activeKey struct {
+	dagID, runType string
+	state          airflow.RunState
+}
+
+// emitActive tells how many runs are active, and since when the oldest of them.
+func (v *dagRunsValue) emitActive(e *exposition) {
+	states := []airflow.RunState{airflow.RunQueued, airflow.RunRunning}
+	if v.noQueued {
+		states = states[1:]
+	}
+	counts := map[activeKey]int{}
+	for id, d := range v.dags {
+		for _, state := range states {
+			if !d.Paused {
+				counts[activeKey{dagID: id, state: state}] = 0
+			}
+		}
+	}
+	oldest := map[activeKey]time.Time{}
+	for _, r := range v.active {
+		counts[activeKey{dagID: r.DagID, state: r.State}]++
+		key := activeKey{r.DagID, r.RunType, r.State}
+		since := v.since[r.RunRef]
+		if first, ok := oldest[key]; !since.IsZero() && (!ok || since.Before(first)) {
+			oldest[key] = since
+		}
+	}
+	for k, n := range counts {
+		e.gauge(dagRuns, float64(n), k.dagID, string(k.state))
+	}
+	for k, since := range oldest {
+		e.gauge(dagRunsOldest, seconds(since), k.dagID, k.runType, string(k.state))
+	}
+}

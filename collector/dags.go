@@ -107,8 +107,12 @@ func activeRuns(known facts, now time.Time) map[string]int {
 	if !ok || now.Sub(runs.at) > longestRunsAge {
 		return nil
 	}
+	return activeRunsOf(runs.active)
+}
+
+func activeRunsOf(runs []airflow.DagRun) map[string]int {
 	active := map[string]int{}
-	for _, r := range runs.active {
+	for _, r := range runs {
 		n := 1
 		if r.RunType == "backfill" {
 			n = 0

@@ -323,7 +323,7 @@ func TestDagsFailAlone(t *testing.T) {
 			}, airflowtest.Status(500, nil, ""))
 			exposition := w.scrape(0)
 			w.has(exposition, "airflow_up 1", `airflow_exporter_collector_error{class="server",collector="dags"} 1`)
-			w.lacks(exposition, "airflow_dag_", "airflow_exporter_visible_dags")
+			w.lacks(exposition, "airflow_dag_info", "airflow_dag_paused", "airflow_dag_next", "airflow_exporter_visible_dags")
 			if n := strings.Count(exposition, "\nairflow_exporter_collector_error{"); n != 2 {
 				t.Errorf("%s: %d parts fail", version, n)
 			}

@@ -291,7 +291,15 @@ func TestGaugesFollowTheInstances(t *testing.T) {
 func TestExpositionIsLintedAndDeclared(t *testing.T) {
 	inWorld(t, airflowtest.Options{Version: "3.3.2"}, nil, func(w *world) {
 		populate(w.airflow, "3.3.2")
-		w.scrape(0)
+		company(w.airflow)
+		w.airflow.Update(func(db *airflowtest.Database) { db.Add(airflowtest.Task("stalled", "run", "waits"), 0) })
+		w.scrapeFor(8 * time.Minute)
+		w.airflow.Update(func(db *airflowtest.Database) {
+			due := db.Now()
+			db.PutRun(airflowtest.DagRun{DagID: "daily", RunID: "quick", Type: "scheduled", LogicalDate: due, RunAfter: due})
+			db.Add(airflowtest.Task("daily", "quick", "task"), 0).Succeed()
+			db.Run("daily", "quick").Settle()
+		})
 		key := airflowtest.Task("etl", "tuesday", "extract")
 		w.airflow.Update(func(db *airflowtest.Database) { db.TaskInstance(key).Start() })
 		time.Sleep(30 * time.Second) // the DAGs are listed again, their active runs known

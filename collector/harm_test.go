@@ -64,7 +64,7 @@ func TestRequestsAtSteadyState(t *testing.T) {
 			inWorld(t, airflowtest.Options{Version: version, Users: users}, as("viewer", "right"), func(w *world) {
 				populate(w.airflow, version)
 				w.scrape(0)
-				time.Sleep(15 * time.Second)
+				w.scrapeFor(5 * time.Minute) // the last runs are learnt
 				w.airflow.ResetRequests()
 				w.scrapeFor(time.Hour)
 				for path, want := range map[string]int{"/version": 240, "/health": 240, "/taskInstances": 240, "/dagRuns/list": 240, "/pools": 60, "/auth/token": 0} {

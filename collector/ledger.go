@@ -26,6 +26,7 @@ const (
 // clock of this machine, and are safe for concurrent use.
 type books struct {
 	ledger *Ledger
+	last   *lastRuns
 
 	mu sync.Mutex // guards what follows
 	// start is when the first complete collection began; what ended before does not count. Zero: not yet.
@@ -53,6 +54,7 @@ type run struct {
 	tried    time.Time // when it was asked alone
 	bounded  bool      // it is too large for a question without a bound
 
+	reruns     bool      // it has ended before: what is still to come was cleared
 	ended      bool      // also one that is no longer listed at all
 	gone       bool      // it is no longer listed
 	examinedAt time.Time // when it was examined after its end; zero: not yet
@@ -78,6 +80,7 @@ type sighting struct {
 func newBooks(l *Ledger) *books {
 	return &books{
 		ledger: l,
+		last:   newLastRuns(),
 		runs:   map[airflow.RunRef]*run{},
 		floors: map[airflow.RunRef]floor{},
 		open:   map[airflow.TaskInstanceRef]sighting{},
@@ -108,7 +111,7 @@ func (b *books) run(ref airflow.RunRef) *run {
 		r.floor = p
 	}
 	if f, ok := b.floors[ref]; ok {
-		r.floor = f.until
+		r.floor, r.reruns = f.until, true
 		for key, finishes := range f.dateless {
 			r.instance(key).without = finishes
 		}
@@ -163,7 +166,21 @@ func spread(ref airflow.RunRef, interval time.Duration) time.Duration {
 	return time.Duration(h.Sum64() % uint64(interval)) //nolint:gosec // it is below interval
 }
 
+// sightRuns lets the counters of runs exist before they count: of the types
+// that a DAG was seen with, and of scheduled runs, if it has a schedule.
+func (b *books) sightRuns(runs []airflow.DagRun, dags map[string]dagFacts) {
+	for i := range runs {
+		b.ledger.sightRun(runs[i].DagID, runs[i].RunType)
+	}
+	for id, d := range dags {
+		if d.HasTimeSchedule {
+			b.ledger.sightRun(id, "scheduled")
+		}
+	}
+}
+
 func (b *books) runIsActive(info *airflow.DagRun, listed map[airflow.RunRef]struct{}) *run {
+	b.ledger.sightRun(info.DagID, info.RunType)
 	r := b.run(info.RunRef)
 	listed[info.RunRef] = struct{}{}
 	if !r.listed || r.ended {
@@ -187,6 +204,8 @@ func (b *books) runEnded(info *airflow.DagRun, listed map[airflow.RunRef]struct{
 	if r.ended && !r.gone && r.info.EndDate.Equal(info.EndDate) {
 		return
 	}
+	b.ledger.countRun(info, !r.reruns)
+	r.reruns = true
 	r.info, r.listed, r.missed = *info, true, 0
 	r.ended, r.gone, r.examinedAt = true, false, time.Time{}
 	b.settleUnanswered(r)
@@ -363,4 +382,5 @@ func (b *books) forget(dagID string) {
 		}
 	}
 	b.ledger.forget(dagID)
+	b.last.forget(dagID)
 }

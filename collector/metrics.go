@@ -39,8 +39,17 @@ const (
 	poolUsedSlots
 	poolOldest
 
+	dagRuns
+	dagRunsOldest
+	dagRunsStalled
+	dagLastRunState
+	dagLastRunEnd
+	dagLastRunDuration
+	dagLastSuccess
+	dagLastSuccessDuration
 	dagNextRun
 	dagAtMaxActiveRuns
+	dagScheduleInterval
 	dagPaused
 	dagInfo
 	importErrors
@@ -61,6 +70,9 @@ const (
 	taskDuration
 	taskQueueWait
 	taskScheduleWait
+	dagRunsFinished
+	dagRunDuration
+	dagRunStartDelay
 
 	collectorErrors
 	apiRequests
@@ -96,6 +108,16 @@ var table = [metricCount]Metric{
 	poolUsedSlots:           {"airflow_pool_used_slots", "gauge", []string{"pool", "dag_id"}, "Slots of the pool that queued and running task instances of the DAG hold. Sparse."},
 	poolOldest:              {"airflow_pool_oldest_timestamp_seconds", "gauge", []string{"pool", "queue", "state"}, "Since when the oldest queued or scheduled task instance of the pool has been waiting. Sparse."},
 
+	dagRuns:                {"airflow_dag_runs", "gauge", []string{"dag_id", "state"}, "Queued and running runs. Dense over the two states for each DAG that is not paused."},
+	dagRunsOldest:          {"airflow_dag_runs_oldest_timestamp_seconds", "gauge", []string{"dag_id", "run_type", "state"}, "Since when the oldest of these runs has been queued or running; on Airflow 2, when the exporter first saw it queued. Sparse."},
+	dagRunsStalled:         {"airflow_dag_runs_stalled", "gauge", []string{"dag_id"}, "Running runs of DAGs that are not paused in which nothing has moved for 5 minutes: task instances wait, and none is scheduled, queued or running. Sparse."},
+	dagLastRunState:        {"airflow_dag_last_run_state", "gauge", []string{"dag_id", "state"}, "1 for the state, success or failed, of the finished run that was due last, backfills excluded; 0 for the other."},
+	dagLastRunEnd:          {"airflow_dag_last_run_end_timestamp_seconds", "gauge", []string{"dag_id"}, "When that run ended."},
+	dagLastRunDuration:     {"airflow_dag_last_run_duration_seconds", "gauge", []string{"dag_id"}, "How long that run took."},
+	dagLastSuccess:         {"airflow_dag_last_success_timestamp_seconds", "gauge", []string{"dag_id"}, "When the successful run ended that was due last, backfills excluded."},
+	dagLastSuccessDuration: {"airflow_dag_last_success_duration_seconds", "gauge", []string{"dag_id"}, "How long that run took."},
+	dagScheduleInterval:    {"airflow_dag_schedule_interval_seconds", "gauge", []string{"dag_id"}, "The larger of the gaps before and after the due time of the newest scheduled run. Absent without a time schedule, and while only one due time is known."},
+
 	dagNextRun:         {"airflow_dag_next_run_timestamp_seconds", "gauge", []string{"dag_id"}, "When the next scheduled run is due to be created. While Airflow creates none because too many are active, it may stay at when the newest was due. Absent without a time schedule, and when that is over."},
 	dagAtMaxActiveRuns: {"airflow_dag_at_max_active_runs", "gauge", []string{"dag_id"}, "1: Airflow creates no scheduled run because too many runs are active (max_active_runs). Sparse."},
 	dagPaused:          {"airflow_dag_paused", "gauge", []string{"dag_id"}, "1: the DAG is paused, 0: it is not."},
@@ -117,6 +139,9 @@ var table = [metricCount]Metric{
 	taskInstancesStarted:  {"airflow_task_instances_started_total", "counter", []string{"pool", "queue"}, "Attempts first seen running, or found ended with a start."},
 	taskDuration:          {"airflow_task_duration_seconds", "histogram", []string{"dag_id", "state"}, "How long ended attempts ran, by success or failed; those that were retried failed. Of sensors that reschedule: their last poke."},
 	taskQueueWait:         {"airflow_task_queue_wait_seconds", "histogram", []string{"pool", "queue"}, "From queued to running, of each attempt."},
+	dagRunsFinished:       {"airflow_dag_runs_finished_total", "counter", []string{"dag_id", "run_type", "state"}, "Runs that ended in success or failed since the exporter started, each end once."},
+	dagRunDuration:        {"airflow_dag_run_duration_seconds", "histogram", []string{"dag_id", "state"}, "From start to end of runs."},
+	dagRunStartDelay:      {"airflow_dag_run_start_delay_seconds", "histogram", []string{"dag_id"}, "From when a scheduled run was due to its start."},
 	taskScheduleWait:      {"airflow_task_schedule_wait_seconds", "histogram", []string{"pool", "queue"}, "From scheduled to queued, of each attempt. Airflow 3 only."},
 
 	collectorErrors:    {"airflow_exporter_collector_errors_total", "counter", []string{"collector", "class"}, "Refreshes that failed, by class of error."},
