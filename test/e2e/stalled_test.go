@@ -20,6 +20,7 @@ func stalled(v1 bool) map[string]int {
 		"zoo_turns/first dag_run_not_running":           1,
 		"zoo_turns/second dag_run_not_running":          1,
 		"zoo_paused/never dag_run_not_running":          1,
+		"zoo_paused/never dag_paused":                   1,
 		"zoo_past/goes_on depends_on_past":              1,
 		"zoo_past/fails depends_on_past":                1,
 		"zoo_past/after trigger_rule":                   1,
