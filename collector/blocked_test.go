@@ -98,7 +98,9 @@ func TestInstancesWithoutAStateAreAskedForInStalledRunsOnly(t *testing.T) {
 					`airflow_task_instances_blocked{dag_id="paused",reason="dag_paused",task_id="scheduled"} 1`,
 					`airflow_task_instances_blocked{dag_id="paused",reason="dag_paused",task_id="new"} 1`,
 					`airflow_task_instances_blocked{dag_id="paused",reason="dag_run_not_running",task_id="new"} 1`,
-					`airflow_task_instances_waiting{examined="true"} 5`, `airflow_task_instances_waiting{examined="false"} 0`)
+					`airflow_task_instances_waiting{examined="true"} 5`, `airflow_task_instances_waiting{examined="false"} 0`,
+					`airflow_dag_runs_stalled{dag_id="dag"} 1`)
+				w.lacks(exposition, `airflow_dag_runs_stalled{dag_id="paused"}`)
 				w.scrapeFor(time.Hour)
 				for _, r := range w.airflow.Requests() {
 					if strings.HasSuffix(r.Path, "/dependencies") && !strings.Contains(r.Path, "/stalled/") {
