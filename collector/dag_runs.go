@@ -22,8 +22,12 @@ type dagRunsValue struct {
 	unknown int // DAGs whose last runs are still to be asked for
 }
 
-// endedListings is how many listings of runs that ended a collection may ask for.
-const endedListings = 6
+const (
+	// endedListings is how many listings of runs that ended a collection may ask for.
+	endedListings = 6
+	// learnTimeout is how long the others wait for last runs to be learnt.
+	learnTimeout = 5 * time.Second
+)
 
 // dagRunsPart lists the active runs and those that ended since the newest
 // listing that reached the ledger. It is asked every 30 s, not more often: a
@@ -93,6 +97,8 @@ func (p *dagRunsPart) noteSince(v *dagRunsValue) {
 // learnLast learns the last runs of the DAGs. What it cannot learn now it will
 // later: that spoils nothing else.
 func (p *dagRunsPart) learnLast(ctx context.Context, client *airflow.Client, v *dagRunsValue) {
+	ctx, cancel := context.WithTimeout(ctx, learnTimeout)
+	defer cancel()
 	last := p.books.last
 	last.take(v.ended)
 	last.take(v.active)

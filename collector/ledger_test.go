@@ -103,7 +103,7 @@ func TestAClearedInstanceFinishesWithoutRunning(t *testing.T) {
 	for name, seen := range map[string]bool{"the attempt was seen": true, "the attempt is in the history only": false} {
 		t.Run(name, func(t *testing.T) {
 			eachDialect(t, func(w *world, change func(func(db *airflowtest.Database))) {
-				clear := func(db *airflowtest.Database) {
+				again := func(db *airflowtest.Database) {
 					db.TaskInstance(key("upstream")).Clear().Fail()
 					db.TaskInstance(key("below")).Clear().FailUpstream()
 					if seen { // whether it has skipped itself or was skipped cannot be told otherwise
@@ -119,17 +119,15 @@ func TestAClearedInstanceFinishesWithoutRunning(t *testing.T) {
 					db.Run("dag", "run").Settle()
 					if !seen {
 						time.Sleep(time.Second)
-						clear(db)
+						again(db)
 					}
 				})
 				if seen {
-					change(clear)
+					change(again)
 				}
 				w.scrapeFor(2 * time.Minute)
-				rule := "0"
 				if seen {
-					rule = "1"
-					w.has(w.scrape(0), finished("rule", "skipped")+" "+rule)
+					w.has(w.scrape(0), finished("rule", "skipped")+" 1")
 				}
 				w.has(w.scrape(0), finished("upstream", "success")+" 1", finished("upstream", "failed")+" 1",
 					finished("below", "success")+" 1", finished("below", "upstream_failed")+" 1", finished("rule", "success")+" 1",
@@ -247,7 +245,7 @@ func TestAttemptsFromBeforeTheStartThatNoPathLeadsToDoNotCount(t *testing.T) {
 func TestARefusedQuestionIsNotAnswered(t *testing.T) {
 	key := airflowtest.Task("dag", "run", "task")
 	for _, status := range []int{400, 403, 404, 422, 429, 500, 503} {
-		eachDialect(t, func(w *world, change func(func(db *airflowtest.Database))) {
+		eachDialect(t, func(w *world, _ func(func(db *airflowtest.Database))) {
 			w.airflow.Update(func(db *airflowtest.Database) { db.Add(key, 0).Start() })
 			w.scrapeFor(time.Minute)
 			heal := w.airflow.Inject(isFinishedListing, airflowtest.Status(status, nil, ""))
@@ -263,7 +261,7 @@ func TestARefusedQuestionIsNotAnswered(t *testing.T) {
 
 // Counters and histograms never fall, however long they are not scraped or nothing happens.
 func TestHistogramsNeverFall(t *testing.T) {
-	eachDialect(t, func(w *world, change func(func(db *airflowtest.Database))) {
+	eachDialect(t, func(w *world, _ func(func(db *airflowtest.Database))) {
 		last := map[string]float64{}
 		for i := range 400 { // more different durations than a native histogram keeps buckets for
 			w.airflow.Update(func(db *airflowtest.Database) {

@@ -198,7 +198,7 @@ func (w *walk) begin(db *airflowtest.Database, ti *airflowtest.TaskInstance, dic
 	case strings.HasPrefix(ti.TaskID, "mapped") && ti.MapIndex < 0:
 		db.Expand(ti.Key, 1+w.rand.IntN(3))
 		return false
-	case dice < 15 && !(cleared && w.late[runOf(ti)]):
+	case dice < 15 && (!cleared || !w.late[runOf(ti)]):
 		w.kept[ti.Key] = cleared
 		ti.FailUpstream()
 	case dice < 25:
@@ -222,8 +222,8 @@ func (w *walk) skippedItself(ti *airflowtest.TaskInstance) bool {
 // mayClear is false where a clear hides what is a written blind spot.
 func (w *walk) mayClear(run *airflowtest.DagRun, ti *airflowtest.TaskInstance) bool {
 	return ti.DagID != reborn && (!w.kept[ti.Key] || hasEnded(run)) &&
-		!(ti.State == "failed" && ti.TryNumber <= ti.MaxTries) && // whether it could be retried is not in its history
-		!(ti.State == "skipped" && ti.EndDate.IsZero())
+		(ti.State != "failed" || ti.TryNumber > ti.MaxTries) && // whether it could be retried is not in its history
+		(ti.State != "skipped" || !ti.EndDate.IsZero())
 }
 
 func (w *walk) clear(run *airflowtest.DagRun, ti *airflowtest.TaskInstance) {
@@ -268,7 +268,7 @@ func (w *walk) trouble() {
 	definite := fault >= 4 && fault <= 7                // an answer about the attempts of an instance, which is believed
 	chance := rand.New(rand.NewPCG(w.rand.Uint64(), 2)) // the matches come one after the other, but in any order
 	w.fault = w.airflow.Inject(func(r *http.Request) bool {
-		return chance.IntN(4) == 0 && !(definite && strings.HasSuffix(r.URL.Path, "/tries"))
+		return chance.IntN(4) == 0 && (!definite || !strings.HasSuffix(r.URL.Path, "/tries"))
 	}, faults[fault])
 }
 
