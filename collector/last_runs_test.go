@@ -222,3 +222,27 @@ func TestEachEndOfARunCountsOnce(t *testing.T) {
 		})
 	}
 }
+
+// Last runs that cannot be learnt are missing, and nothing else is, even when Airflow hangs.
+func TestLastRunsFailAlone(t *testing.T) {
+	for name, fault := range map[string]airflowtest.Fault{"hangs": airflowtest.Hang(), "breaks": airflowtest.Reset(), "fails": airflowtest.Status(500, nil, "")} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, airflowtest.Options{Version: "3.3.2"}, nil, func(w *world) {
+				company(w.airflow)
+				key := airflowtest.Task("busy", "two", "task")
+				heal := w.airflow.Inject(airflowtest.On("GET", "/dagRuns"), fault)
+				w.scrapeFor(6 * time.Minute)
+				w.airflow.Update(func(db *airflowtest.Database) { db.TaskInstance(key).Succeed() })
+				w.scrapeFor(6 * time.Minute)
+				exposition := w.scrape(10 * time.Second)
+				w.has(exposition, `airflow_exporter_collector_success{collector="dag_runs"} 1`, `airflow_exporter_collector_truncated{collector="dag_runs"} 1`,
+					`airflow_exporter_collector_success{collector="attempts"} 1`, `airflow_dag_last_run_state{dag_id="weekly",state="success"} 1`,
+					`airflow_task_instances_finished_total{dag_id="busy",state="success",task_id="task"} 1`)
+				w.lacks(exposition, `airflow_dag_last_run_state{dag_id="rare"`)
+				heal()
+				w.scrapeFor(3 * time.Minute)
+				w.has(w.scrape(0), `airflow_dag_last_run_state{dag_id="rare",state="failed"} 1`, `airflow_exporter_collector_truncated{collector="dag_runs"} 0`)
+			})
+		})
+	}
+}
