@@ -196,11 +196,35 @@ func (a *installation) waitForAPI(ctx context.Context) error {
 	})
 }
 
-// freeze stops all but the API server in mid-air: from now on nothing changes in the database by itself.
-func (a *installation) freeze() {
-	for _, name := range a.components()[1:] {
-		a.procs[name].signalTree(syscall.SIGSTOP)
+// freeze stops all but the API server in mid-air: from now on nothing changes in the database by itself. What is stopped
+// within a transaction would keep its locks, for which the API server would wait for ever.
+func (a *installation) freeze(ctx context.Context) error {
+	signal := func(sig syscall.Signal) {
+		for _, name := range a.components()[1:] {
+			a.procs[name].signalTree(sig)
+		}
 	}
+	return poll(ctx, 2*time.Minute, func(ctx context.Context) error {
+		signal(syscall.SIGSTOP)
+		err := poll(ctx, 3*time.Second, a.isBetweenTransactions)
+		if err != nil {
+			signal(syscall.SIGCONT)
+		}
+		return err
+	})
+}
+
+// isBetweenTransactions wants no transaction to be open.
+func (a *installation) isBetweenTransactions(ctx context.Context) error {
+	var open int
+	if err := a.pg.query(ctx, a.db, `select count(*) from pg_stat_activity
+		where datname = current_database() and pid <> pg_backend_pid() and xact_start is not null`, &open); err != nil {
+		return err
+	}
+	if open > 0 {
+		return fmt.Errorf("%d transactions are open", open)
+	}
+	return nil
 }
 
 // stop ends everything at once; asked politely the scheduler would wait for its tasks.

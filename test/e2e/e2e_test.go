@@ -92,7 +92,9 @@ func testAirflow(t *testing.T, version string) {
 	step("all attempts are counted")
 	t.Run("blocked", func(t *testing.T) { testBlocked(t, a) })
 	step("all reasons are known")
-	a.freeze()
+	if err := a.freeze(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if err := a.clearRunning(t.Context()); err != nil {
 		t.Fatal(err)
 	}
