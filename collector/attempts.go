@@ -49,9 +49,8 @@ func (p *attemptsPart) fetch(ctx context.Context, client *airflow.Client, known 
 	}
 	if dags, ok := known[(*dagsPart)(nil).name()].value.(*dagsValue); ok && dags.at.After(p.dagsAt) {
 		p.dagsAt = dags.at
-		for _, id := range dags.gone {
-			p.books.forget(id)
-		}
+		p.books.ledger.expect(len(dags.dags))
+		p.books.forget(dags.gone...)
 	}
 	p.books.listRuns(runs, p.sweep)
 	p.books.listUnfinished(unfinished)

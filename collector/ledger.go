@@ -2,6 +2,7 @@ package collector
 
 import (
 	"hash/fnv"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -28,7 +29,8 @@ type books struct {
 	ledger *Ledger
 	last   *lastRuns
 
-	mu sync.Mutex // guards what follows
+	mu   sync.Mutex // guards what follows
+	dags selection
 	// start is when the first complete collection began; what ended before does not count. Zero: not yet.
 	start    time.Time
 	listedAt time.Time // of the newest listing of runs; zero before the first
@@ -367,20 +369,24 @@ func (b *books) prune(now time.Time) {
 	}
 }
 
-// forget drops a DAG that is gone, with its series.
-func (b *books) forget(dagID string) {
+// choose takes over which DAGs are wanted, and drops the others.
+func (b *books) choose(dags selection) {
+	b.mu.Lock()
+	b.dags = dags
+	b.mu.Unlock()
+	b.forget()
+}
+
+// forget drops DAGs that are gone, and those that are not wanted, with their series.
+func (b *books) forget(dagIDs ...string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for ref := range b.runs {
-		if ref.DagID == dagID {
-			delete(b.runs, ref)
-		}
+	if len(dagIDs) == 0 && b.dags == (selection{}) {
+		return
 	}
-	for ref := range b.floors {
-		if ref.DagID == dagID {
-			delete(b.floors, ref)
-		}
-	}
-	b.ledger.forget(dagID)
-	b.last.forget(dagID)
+	gone := func(dagID string) bool { return slices.Contains(dagIDs, dagID) || !b.dags.has(dagID) }
+	maps.DeleteFunc(b.runs, func(ref airflow.RunRef, _ *run) bool { return gone(ref.DagID) })
+	maps.DeleteFunc(b.floors, func(ref airflow.RunRef, _ floor) bool { return gone(ref.DagID) })
+	b.ledger.forget(gone)
+	b.last.forget(gone)
 }

@@ -56,7 +56,7 @@ func (w *world) restarted(change func(*Options)) *world {
 func (w *world) start(change func(*Options)) {
 	w.t.Helper()
 	w.registry = prometheus.NewRegistry()
-	options := Options{Config: DefaultConfig(), Airflow: airflow.DefaultConfig(), Telemetry: NewTelemetry(), Ledger: NewLedger(), Logger: level.NewFilter(log.NewLogfmtLogger(&w.log), level.AllowWarn())}
+	options := Options{Config: DefaultConfig(), Dags: DefaultDagsConfig(), Airflow: airflow.DefaultConfig(), Telemetry: NewTelemetry(), Ledger: NewLedger(), Logger: level.NewFilter(log.NewLogfmtLogger(&w.log), level.AllowWarn())}
 	options.Airflow.URL = w.airflow.URL
 	options.Airflow.DialContext = w.airflow.DialContext
 	options.Airflow.AllowInsecureHTTP = true // the connection is in memory
