@@ -11,8 +11,8 @@ import (
 //
 //   - Of a counter or a histogram it is decided at birth whether a label set has a
 //     series of its own, and never again, until its DAG is gone. See Ledger.admits.
-//   - Gauges come and go. They share what counters and histograms have left over,
-//     a quarter at least, DAG by DAG: those that had room keep it. See gaugeLimit.
+//   - Gauges come and go. They share what counters and histograms leave, a quarter
+//     at least, DAG by DAG: those that had room keep it. See gaugeLimit.
 //
 // Tasks go before DAGs, and histograms before counters: what a DAG is expected to
 // cost in families without a task_id is set aside before a counter or histogram
@@ -67,7 +67,10 @@ func (l *Ledger) admits(v *vector, labels []string) bool {
 	}
 	var all, histograms, tasks, taskHistograms int
 	for _, w := range l.families() {
-		all += w.lines
+		if w.dag < 0 {
+			continue
+		}
+		all += w.lines + 2*w.cost // for those of other, which may still come
 		tasks += w.taskLines
 		if w.histogram {
 			histograms += w.lines
@@ -112,17 +115,32 @@ func (l *Ledger) expect(dags int) {
 	l.dags = dags
 }
 
-// size is how many series there are of the families with a dag_id, and how many
-// more there would be without a limit, by family.
-func (l *Ledger) size() (lines int, dropped map[metricID]int) {
+// ledgerSize is how many series of the families with a dag_id a ledger has.
+type ledgerSize struct {
+	lines    int
+	expected int              // that it is going to have when histograms of each DAG are born, too
+	dropped  map[metricID]int // how many more it would have without a limit
+}
+
+func (l *Ledger) size() ledgerSize {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	dropped = map[metricID]int{}
+	s := ledgerSize{dropped: map[metricID]int{}}
+	histograms, perDag := 0, 0
 	for _, v := range l.families() {
-		if v.dag >= 0 {
-			lines += v.lines
-			dropped[v.id] = v.dropped
+		if v.dag < 0 {
+			continue
+		}
+		s.lines += v.lines
+		s.dropped[v.id] = v.dropped
+		if v.histogram {
+			histograms += v.lines
+			if v.task < 0 {
+				perDag += v.cost
+			}
 		}
 	}
-	return lines, dropped
+	s.expected = s.lines + max(min(l.dags*perDag, l.maxSeries*3/8)-histograms, 0)
+	s.expected = max(min(s.expected, l.maxSeries*3/4), s.lines)
+	return s
 }

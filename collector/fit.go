@@ -37,17 +37,17 @@ func sum(a, b float64) float64 { return a + b }
 
 // gaugeLimit fits the gauges by DAG into what counters and histograms leave. A
 // DAG has all of its gauges, or its tasks are summed up, or it is summed up with
-// others. Those that had room come first, then the others by name; and a
-// newcomer has to leave some room free, so that those that have some keep it
-// when there are a few series more.
+// others. Those that had room come first, then the others by name. Some room
+// stays free whenever someone new gets in or someone has to go, so that no one
+// else has to when there are a few series more.
 type gaugeLimit struct {
 	ledger *Ledger
 	max    int
 
 	mu     sync.Mutex // guards what follows
 	newest *fit
-	of     []*exposition // that the newest one was made of
-	room   int
+	of     []*exposition       // that the newest one was made of
+	size   ledgerSize          // likewise
 	tight  bool                // not all had room
 	named  map[string]struct{} // DAGs that have room, and
 	detail map[string]struct{} // those of them whose tasks have, too
@@ -60,7 +60,7 @@ type fit struct {
 	dropped map[metricID]int
 }
 
-// freeShare of the room is kept free of newcomers.
+// freeShare is which part of the room stays free.
 const freeShare = 16
 
 func newGaugeLimit(l *Ledger, maxSeries int) *gaugeLimit {
@@ -69,39 +69,38 @@ func newGaugeLimit(l *Ledger, maxSeries int) *gaugeLimit {
 
 // emit fits the gauges of what e includes, and tells what had no room.
 func (g *gaugeLimit) emit(e *exposition) {
-	room, dropped := g.ledger.size()
-	room = g.max - room
-	for _, part := range e.included {
-		room -= part.totals
-	}
-	e.fitted = g.fit(e.included, max(room, 0))
+	size := g.ledger.size()
+	e.fitted = g.fit(e.included, size)
 	for _, id := range limited() {
-		e.gauge(droppedSeries, float64(dropped[id]+e.fitted.dropped[id]), table[id].Name)
+		e.gauge(droppedSeries, float64(size.dropped[id]+e.fitted.dropped[id]), table[id].Name)
 	}
 }
 
 // fit is made once for a collection, unless counters and histograms are born.
-func (g *gaugeLimit) fit(parts []*exposition, room int) *fit {
+func (g *gaugeLimit) fit(parts []*exposition, size ledgerSize) *fit {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.newest != nil && g.room == room && slices.Equal(g.of, parts) {
+	if g.newest != nil && g.size.lines == size.lines && g.size.expected == size.expected && slices.Equal(g.of, parts) {
 		return g.newest
 	}
-	total := 0
+	g.of, g.size = slices.Clone(parts), size
+	room, wanted := g.max, 0
 	for _, part := range parts {
-		total += len(part.byDag)
+		room -= part.totals
+		wanted += len(part.byDag)
 	}
-	g.of, g.room = slices.Clone(parts), room
-	free := room
+	// When not all have room, what is going to be taken from them is not given to them first.
+	tight := max(room-size.expected, 0)
 	if g.tight {
-		free -= room / freeShare
+		g.tight = wanted > tight-tight/freeShare
+	} else {
+		g.tight = wanted > room-size.lines
 	}
-	g.tight = total > free
 	if !g.tight {
 		g.newest, g.named, g.detail = &fit{whole: g.of}, nil, nil
 		return g.newest
 	}
-	g.newest = g.squeeze(parts)
+	g.newest = g.squeeze(parts, tight)
 	return g.newest
 }
 
@@ -137,14 +136,14 @@ func (s *gaugeSample) with(i int, value string) []string {
 }
 
 // squeeze decides which DAGs have room.
-func (g *gaugeLimit) squeeze(parts []*exposition) *fit {
+func (g *gaugeLimit) squeeze(parts []*exposition, room int) *fit {
 	dags := byDag(parts)
 	rest := folded{} // at most
 	for _, d := range dags {
 		d.addTo(rest)
 	}
 	ids := slices.DeleteFunc(slices.Sorted(maps.Keys(dags)), func(id string) bool { return id == other })
-	q := quota{left: g.room - len(rest), free: g.room / freeShare}
+	q := quota{left: room - len(rest), free: room / freeShare}
 	g.named = q.admit(ids, g.named, func(id string) int { return len(dags[id].own) + len(dags[id].folded) })
 	ids = slices.DeleteFunc(ids, func(id string) bool { return !has(g.named, id) })
 	g.detail = q.admit(ids, g.detail, func(id string) int { return len(dags[id].tasks) - len(dags[id].folded) })
@@ -209,21 +208,34 @@ func (d *dagGauges) addTo(rest folded) {
 // quota is room that is given away.
 type quota struct{ left, free int }
 
-// admit gives room to those that had some, then to others as long as enough stays free.
+// admit gives room to those that had some, then to others.
 func (q *quota) admit(ids []string, before map[string]struct{}, cost func(id string) int) map[string]struct{} {
 	admitted := map[string]struct{}{}
-	for _, old := range []bool{true, false} {
-		for _, id := range ids {
-			room := q.left
-			if !old {
-				room -= q.free
-			}
-			if n := cost(id); has(before, id) == old && n <= room {
+	give := func(to []string, room int) {
+		for _, id := range to {
+			if n := cost(id); n <= room {
+				room -= n
 				q.left -= n
 				admitted[id] = struct{}{}
 			}
 		}
 	}
+	var old, fresh []string
+	wanted := 0
+	for _, id := range ids {
+		if has(before, id) {
+			old = append(old, id)
+			wanted += cost(id)
+			continue
+		}
+		fresh = append(fresh, id)
+	}
+	if wanted <= q.left {
+		give(old, q.left)
+	} else {
+		give(old, q.left-q.free)
+	}
+	give(fresh, q.left-q.free)
 	return admitted
 }
 

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // world is an Airflow, and an exporter that asks it, on one fake clock.
 type world struct {
-	t         *testing.T
+	t         testing.TB
 	airflow   *airflowtest.Server
 	collector *Collector
 	registry  *prometheus.Registry
