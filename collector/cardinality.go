@@ -2,6 +2,8 @@ package collector
 
 import (
 	"slices"
+
+	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
 )
 
 // The limit on series, Config.MaxSeries, bounds the families with a dag_id
@@ -65,6 +67,15 @@ func (l *Ledger) admits(v *vector, labels []string) bool {
 	if v.dag < 0 || labels[v.dag] == other {
 		return true
 	}
+	cost := v.cost
+	if v.pairs { // success is born first, and takes the room of failed: no one wants one of them alone
+		cost *= 2
+		state := len(labels) - 1
+		success := slices.Concat(labels[:state], []string{string(airflow.StateSuccess)})
+		if s := v.series[keyOfLabels(success)]; s != nil && labels[state] == string(airflow.StateFailed) {
+			return s.key == keyOfLabels(success)
+		}
+	}
 	var all, histograms, tasks, taskHistograms int
 	for _, w := range l.families() {
 		if w.dag < 0 {
@@ -79,10 +90,10 @@ func (l *Ledger) admits(v *vector, labels []string) bool {
 	}
 	forTasks := l.maxSeries - l.setAside()
 	switch ofTask := v.ofTask(labels); {
-	case all+v.cost > l.maxSeries*3/4,
-		v.histogram && histograms+v.cost > l.maxSeries*3/8,
-		ofTask && tasks+v.cost > forTasks*3/4,
-		ofTask && v.histogram && taskHistograms+v.cost > forTasks*3/8:
+	case all+cost > l.maxSeries*3/4,
+		v.histogram && histograms+cost > l.maxSeries*3/8,
+		ofTask && tasks+cost > forTasks*3/4,
+		ofTask && v.histogram && taskHistograms+cost > forTasks*3/8:
 		return false
 	}
 	return true

@@ -51,10 +51,11 @@ type vector struct {
 	id        metricID
 	dag, task int // where these labels are; -1: nowhere
 	histogram bool
-	cost      int // series of a label set, buckets included
-	lines     int // series in all
-	taskLines int // of these, of single tasks
-	dropped   int // series of label sets that have none of their own
+	pairs     bool // success and failed are born together
+	cost      int  // series of a label set, buckets included
+	lines     int  // series in all
+	taskLines int  // of these, of single tasks
+	dropped   int  // series of label sets that have none of their own
 }
 
 // ofTask reports whether a label set is that of a single task.
@@ -110,6 +111,7 @@ func newCounter(id metricID) *vector {
 		Collector: vec, drop: vec.DeleteLabelValues, series: map[string]*series{},
 		counter: func(labels []string) func(float64) { return vec.WithLabelValues(labels...).Add },
 		id:      id, dag: dagLabel[id], task: taskLabel[id], cost: 1,
+		pairs: id == taskInstancesFinished || id == dagRunsFinished,
 	}
 }
 

@@ -55,8 +55,14 @@ func (w *world) restarted(change func(*Options)) *world {
 
 func (w *world) start(change func(*Options)) {
 	w.t.Helper()
+	w.startWith(NewLedger(), change)
+}
+
+// startWith starts an exporter with a ledger that may hold something.
+func (w *world) startWith(ledger *Ledger, change func(*Options)) {
+	w.t.Helper()
 	w.registry = prometheus.NewRegistry()
-	options := Options{Config: DefaultConfig(), Dags: DefaultDagsConfig(), Airflow: airflow.DefaultConfig(), Telemetry: NewTelemetry(), Ledger: NewLedger(), Logger: level.NewFilter(log.NewLogfmtLogger(&w.log), level.AllowWarn())}
+	options := Options{Config: DefaultConfig(), Dags: DefaultDagsConfig(), Airflow: airflow.DefaultConfig(), Telemetry: NewTelemetry(), Ledger: ledger, Logger: level.NewFilter(log.NewLogfmtLogger(&w.log), level.AllowWarn())}
 	options.Airflow.URL = w.airflow.URL
 	options.Airflow.DialContext = w.airflow.DialContext
 	options.Airflow.AllowInsecureHTTP = true // the connection is in memory
