@@ -2,12 +2,16 @@ package collector
 
 import (
 	"fmt"
+	"net/http/httptest"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow/airflowtest"
 )
@@ -137,6 +141,9 @@ func TestALimitOnSeriesHoldsAndSumsStayRight(t *testing.T) {
 				time.Sleep(30 * time.Second)
 				before := seriesOf(w.scrape(0))
 				w.checkLimit(before, tc.limit)
+				if n := w.collector.ledger.dags; n != tc.dags {
+					w.t.Errorf("room is set aside for %d DAGs", n)
+				}
 				for step := range 6 {
 					time.Sleep(15 * time.Second)
 					w.airflow.Update(func(db *airflowtest.Database) { comeAndGo(db, step) })
@@ -215,6 +222,31 @@ func (w *world) ended() (instances, runs float64) {
 		}
 	})
 	return instances, runs
+}
+
+// What is born while a scrape is answered takes room from the gauges of the same answer.
+func TestTheLimitHoldsWhileSeriesAreBorn(t *testing.T) {
+	const limit = 1000
+	inWorld(t, airflowtest.Options{Version: "3.3.2"}, limitedTo(limit), func(w *world) {
+		w.airflow.Update(fillMany(8))
+		w.airflow.Update(func(db *airflowtest.Database) {
+			for _, ti := range db.TaskInstances()[:120] {
+				db.Add(airflowtest.Task(ti.DagID, "second", ti.TaskID), 0).Start()
+			}
+		})
+		if total(seriesOf(w.scrape(0)), "airflow_exporter_dropped_series{") > 0 {
+			w.t.Error("there is no room to take")
+		}
+		bearing := prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+			for i := range limit {
+				w.collector.ledger.sightRun(fmt.Sprint("dag", i), "manual")
+			}
+			return w.registry.Gather()
+		})
+		recorder := httptest.NewRecorder()
+		w.collector.ServeMetrics(recorder, httptest.NewRequest("GET", "/metrics", nil), bearing)
+		w.checkLimit(seriesOf(recorder.Body.String()), limit)
+	})
 }
 
 // Tasks lose their series before DAGs do: first their run times, then their counters, then their gauges.

@@ -103,6 +103,21 @@ func TestWhatOtherComesTo(t *testing.T) {
 	}
 }
 
+// Totals are never cut, but take room.
+func TestTotalsTakeRoom(t *testing.T) {
+	e := newExposition()
+	dagOf(e, "a", 1)
+	e.gauge(unfinishedTaskInstances, 2, "running")
+	e.gauge(poolSize, 128, "default_pool") // not a total of what the DAGs do
+	g := newGaugeLimit(nil, 0)
+	if g.fitInto(4, e); g.tight {
+		t.Error("3 gauges and a total have no room for 4")
+	}
+	if g.fitInto(3, e); !g.tight {
+		t.Error("3 gauges and a total have room for 3")
+	}
+}
+
 // Those that had room keep it, whoever comes; and when all have room again, all are there.
 func TestNewcomersTakeNoOnesRoom(t *testing.T) {
 	g := newGaugeLimit(nil, 0)
@@ -142,6 +157,10 @@ func TestNewcomersTakeNoOnesRoom(t *testing.T) {
 	now := ids(g.fitInto(room, some(gone...)))
 	if want := slices.Concat(after[:10], first[10:]); !slices.Equal(now, want) {
 		t.Errorf("room that was left: got %v, want %v", now, want)
+	}
+	g.fitInto(305, some(before...))
+	if !g.tight {
+		t.Error("all get room before there is some to spare, and may lose it with the next series")
 	}
 	if all := ids(g.fitInto(1000, some(before...))); len(all) != 100 {
 		t.Errorf("%d have room, want all", len(all))
@@ -250,6 +269,12 @@ func TestACounterIsItsOwnOrOthersFromBirth(t *testing.T) {
 // Without room even for DAGs, counters are those of dag_id other, which no DAG takes with it when it goes.
 func TestOtherOutlivesItsDags(t *testing.T) {
 	l := tinyLedger(minMaxSeries, 5000)
+	for d := range 5000 {
+		l.observeRun(&airflow.TaskInstance{DagID: fmt.Sprint("dag", d), HasDuration: true}, airflow.StateSuccess)
+	}
+	if n := l.duration.lines; n > minMaxSeries*3/8+l.duration.cost {
+		t.Errorf("%d series of histograms, want at most half of three quarters of %d", n, minMaxSeries)
+	}
 	for d := range 5000 {
 		l.sight(&airflow.TaskInstance{DagID: fmt.Sprint("dag", d), TaskID: "task"})
 		l.countRun(&airflow.DagRun{RunRef: airflow.RunRef{DagID: fmt.Sprint("dag", d)}, State: airflow.RunSuccess, RunType: "manual"}, true)

@@ -33,6 +33,7 @@ type world struct {
 	airflow   *airflowtest.Server
 	collector *Collector
 	registry  *prometheus.Registry
+	check     func(exposition string) // of each scrape; nil: none
 	log       bytes.Buffer
 }
 
@@ -98,6 +99,9 @@ func (w *world) scrape(timeout time.Duration) string {
 	w.collector.ServeMetrics(recorder, r, w.registry)
 	if recorder.Code != 200 {
 		w.t.Fatalf("the scrape got %d: %s", recorder.Code, recorder.Body)
+	}
+	if w.check != nil {
+		w.check(recorder.Body.String())
 	}
 	return recorder.Body.String()
 }
