@@ -25,8 +25,7 @@ type attemptsPart struct {
 	fanout      int
 	concurrency int
 	maxRows     int
-	lastTotal   int       // rows of the largest answer so far
-	dagsAt      time.Time // of the newest listing of DAGs that was seen
+	lastTotal   int // rows of the newest answer
 }
 
 func newAttemptsPart(cfg *Config, concurrency int, books *books) *attemptsPart {
@@ -47,11 +46,8 @@ func (p *attemptsPart) fetch(ctx context.Context, client *airflow.Client, known 
 	if err != nil {
 		return nil, err
 	}
-	if dags, ok := known[(*dagsPart)(nil).name()].value.(*dagsValue); ok && dags.at.After(p.dagsAt) {
-		p.dagsAt = dags.at
-		for _, id := range dags.gone {
-			p.books.forget(id)
-		}
+	if dags, ok := known[(*dagsPart)(nil).name()].value.(*dagsValue); ok {
+		p.books.listDags(dags)
 	}
 	p.books.listRuns(runs, p.sweep)
 	p.books.listUnfinished(unfinished)
@@ -130,7 +126,7 @@ func (p *attemptsPart) search(ctx context.Context, client *airflow.Client, quest
 		return nil
 	}
 	*failures--
-	if !answered(err) {
+	if !answered(err) && !tookTooLong(ctx, err) {
 		return err
 	}
 	if len(left) > 1 {
@@ -143,6 +139,21 @@ func (p *attemptsPart) search(ctx context.Context, client *airflow.Client, quest
 	return err
 }
 
+// tookTooLong reports whether only the time that a question may take is over,
+// so that others may fare better.
+func tookTooLong(ctx context.Context, err error) bool {
+	return ctx.Err() == nil && classOf(err) == airflow.ClassTimeout
+}
+
+// share is a context that ends when a quarter of the time that is left is over.
+func share(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(deadline)/4)
+}
+
 // tooMany tells a listing that no answer can hold from one whose rows moved.
 func (p *attemptsPart) tooMany(err error) bool {
 	short, ok := errors.AsType[*airflow.IncompleteError](err)
@@ -152,16 +163,18 @@ func (p *attemptsPart) tooMany(err error) bool {
 // ask returns the questions that got no complete answer. What did not fit is
 // asked for once more, with room.
 func (p *attemptsPart) ask(ctx context.Context, client *airflow.Client, questions []airflow.RunQuestion) (left []airflow.RunQuestion, err error) {
-	left, err = p.askOnce(ctx, client, questions)
+	left, err = p.askOnce(ctx, client, questions, roomFor(p.lastTotal, p.maxRows))
 	incomplete, ok := errors.AsType[*airflow.IncompleteError](err)
 	if !ok || incomplete.Clamped || incomplete.Total > p.maxRows && len(left) > 1 {
 		return left, err
 	}
 	p.lastTotal = incomplete.Total
-	return p.askOnce(ctx, client, left)
+	return p.askOnce(ctx, client, left, roomFor(incomplete.Total, max(p.maxRows, incomplete.Total)))
 }
 
-func (p *attemptsPart) askOnce(ctx context.Context, client *airflow.Client, questions []airflow.RunQuestion) (left []airflow.RunQuestion, err error) {
+func (p *attemptsPart) askOnce(ctx context.Context, client *airflow.Client, questions []airflow.RunQuestion, room int) (left []airflow.RunQuestion, err error) {
+	ctx, cancel := share(ctx)
+	defer cancel()
 	at := airflowNow(client)
 	open := make(map[airflow.RunRef]airflow.RunQuestion, len(questions))
 	for _, q := range questions {
@@ -173,7 +186,7 @@ func (p *attemptsPart) askOnce(ctx context.Context, client *airflow.Client, ques
 			delete(open, q.Run.RunRef)
 		}
 	}
-	for t, failed := range client.FinishedTaskInstances(ctx, questions, roomFor(p.lastTotal, max(p.maxRows, p.lastTotal)), done) {
+	for t, failed := range client.FinishedTaskInstances(ctx, questions, room, done) {
 		if failed != nil {
 			err = failed
 			break
@@ -192,14 +205,14 @@ func (p *attemptsPart) askOnce(ctx context.Context, client *airflow.Client, ques
 func (p *attemptsPart) askTries(ctx context.Context, client *airflow.Client) error {
 	var g errgroup.Group // the zero value: one failure stops no other
 	g.SetLimit(p.concurrency)
-	for _, ref := range p.books.debts(p.fanout) {
+	for _, ref := range p.books.debts(p.fanout, airflowNow(client)) {
 		g.Go(func() (err error) {
 			defer func() {
 				if r := recover(); r != nil {
 					err = &panicError{r, debug.Stack()}
 				}
 				if err != nil {
-					p.books.postpone(ref)
+					p.books.postpone(ref, airflowNow(client))
 				}
 			}()
 			rows, err := client.Tries(ctx, ref)

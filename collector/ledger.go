@@ -13,10 +13,14 @@ const (
 	// overlap is how far each question reaches back before the one that was
 	// answered last: rows are committed a little after the end that they name.
 	overlap = time.Minute
+	// runOverlap is the same for listings of runs that ended: the scheduler takes longer.
+	runOverlap = 5 * time.Minute
 	// settleAfter is how long a run that ended remembers its attempts.
 	settleAfter = 10 * time.Minute
 	// floorAge is how long it is remembered until when such a run was counted.
 	floorAge = 7 * 24 * time.Hour
+	// suspectRest is how long a run that cannot be asked about is left alone.
+	suspectRest = time.Minute
 	// missedListings is how many listings of runs an active run may be missing in.
 	missedListings = 2
 )
@@ -33,11 +37,14 @@ type books struct {
 	start    time.Time
 	listedAt time.Time // of the newest listing of runs; zero before the first
 	endedAt  time.Time // until when it knows those that ended
+	wholeAt  time.Time // of the newest listing that knew all that had ended
 	runs     map[airflow.RunRef]*run
 	floors   map[airflow.RunRef]floor
 	open     map[airflow.TaskInstanceRef]sighting // in the newest listing of unfinished instances
 	openAt   time.Time                            // when that was asked
 	begun    bool                                 // the unfinished instances of the first complete collection were seen
+	dagsAt   time.Time                            // of the newest listing of DAGs
+	missed   map[string]int                       // DAGs that something is known of, and how many such listings they are missing from
 	owing    []airflow.TaskInstanceRef            // instances whose earlier attempts must be asked for, in that order
 }
 
@@ -94,7 +101,7 @@ func (b *books) runsEndedSince() time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.endedAt.Equal(b.listedAt) && !b.listedAt.IsZero() {
-		return b.endedAt.Add(-overlap)
+		return b.endedAt.Add(-runOverlap)
 	}
 	return b.endedAt
 }
@@ -107,7 +114,7 @@ func (b *books) run(ref airflow.RunRef) *run {
 		return r
 	}
 	r := &run{info: airflow.DagRun{RunRef: ref}, floor: b.start, instances: map[instanceKey]*instance{}}
-	if p := b.endedAt.Add(-overlap); p.After(r.floor) {
+	if p := b.wholeAt.Add(-overlap); p.After(r.floor) {
 		r.floor = p
 	}
 	if f, ok := b.floors[ref]; ok {
@@ -154,6 +161,9 @@ func (b *books) listRuns(v *dagRunsValue, sweep time.Duration) {
 		}
 	}
 	b.listedAt, b.endedAt = v.at, v.endedAt
+	if v.endedAt.Equal(v.at) {
+		b.wholeAt = v.at
+	}
 }
 
 // spread is a share of the interval that is always the same for a run.
@@ -170,7 +180,9 @@ func spread(ref airflow.RunRef, interval time.Duration) time.Duration {
 // that a DAG was seen with, and of scheduled runs, if it has a schedule.
 func (b *books) sightRuns(runs []airflow.DagRun, dags map[string]dagFacts) {
 	for i := range runs {
-		b.ledger.sightRun(runs[i].DagID, runs[i].RunType)
+		if _, ok := dags[runs[i].DagID]; ok {
+			b.ledger.sightRun(runs[i].DagID, runs[i].RunType)
+		}
 	}
 	for id, d := range dags {
 		if d.HasTimeSchedule {
@@ -183,7 +195,7 @@ func (b *books) runIsActive(info *airflow.DagRun, listed map[airflow.RunRef]stru
 	b.ledger.sightRun(info.DagID, info.RunType)
 	r := b.run(info.RunRef)
 	listed[info.RunRef] = struct{}{}
-	if !r.listed || r.ended {
+	if info.State == airflow.RunRunning && (r.info.State != airflow.RunRunning || r.ended) {
 		r.due = true
 	}
 	r.info, r.listed, r.missed = *info, true, 0
@@ -204,7 +216,9 @@ func (b *books) runEnded(info *airflow.DagRun, listed map[airflow.RunRef]struct{
 	if r.ended && !r.gone && r.info.EndDate.Equal(info.EndDate) {
 		return
 	}
-	b.ledger.countRun(info, !r.reruns)
+	if info.EndDate.After(b.start) {
+		b.ledger.countRun(info, !r.reruns && info.RunAfter.After(b.start))
+	}
 	r.reruns = true
 	r.info, r.listed, r.missed = *info, true, 0
 	r.ended, r.gone, r.examinedAt = true, false, time.Time{}
@@ -298,6 +312,9 @@ func (b *books) questions(now time.Time, sweep time.Duration) (together, alone [
 	defer b.mu.Unlock()
 	for _, r := range b.runs {
 		examine := r.ended && r.examinedAt.IsZero()
+		if r.info.State == airflow.RunQueued && !r.due {
+			continue // nothing ends in it
+		}
 		if !r.listed || !examine && !r.due && (r.ended || now.Sub(r.examined) < sweep) {
 			continue
 		}
@@ -309,7 +326,9 @@ func (b *books) questions(now time.Time, sweep time.Duration) (together, alone [
 			}
 		}
 		if r.suspect {
-			alone = append(alone, q)
+			if now.Sub(r.tried) >= suspectRest {
+				alone = append(alone, q)
+			}
 			continue
 		}
 		together = append(together, q)
@@ -367,10 +386,39 @@ func (b *books) prune(now time.Time) {
 	}
 }
 
-// forget drops a DAG that is gone, with its series.
-func (b *books) forget(dagID string) {
+// listDags forgets the DAGs that are gone: those that the listing says are, and,
+// should that have been missed, those that are missing from two of them and have no active runs.
+func (b *books) listDags(v *dagsValue) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if !v.at.After(b.dagsAt) {
+		return
+	}
+	b.dagsAt = v.at
+	for _, id := range v.gone {
+		b.forget(id)
+	}
+	active := map[string]bool{}
+	for ref, r := range b.runs {
+		active[ref.DagID] = active[ref.DagID] || !r.ended
+	}
+	missed := map[string]int{}
+	known := b.ledger.dagIDs()
+	b.last.addIDs(known)
+	for id := range known {
+		if _, here := v.dags[id]; here || active[id] {
+			continue
+		}
+		if missed[id] = b.missed[id] + 1; missed[id] == goneAfter {
+			b.forget(id)
+			delete(missed, id)
+		}
+	}
+	b.missed = missed
+}
+
+// forget drops a DAG that is gone, with its series. books.mu must be held.
+func (b *books) forget(dagID string) {
 	for ref := range b.runs {
 		if ref.DagID == dagID {
 			delete(b.runs, ref)
