@@ -196,7 +196,7 @@ func TestABadRowOfAFinishedInstanceSparesOtherRuns(t *testing.T) {
 			t.Errorf("%d listings, want one of all and one of the bad row", n)
 		}
 		w.airflow.Update(func(db *airflowtest.Database) { db.TaskInstance(task(17)).NullColumn = "" })
-		time.Sleep(15 * time.Second)
+		w.scrapeFor(75 * time.Second) // it is left alone for a minute
 		w.has(w.scrape(0), series+"40", `airflow_exporter_collector_success{collector="attempts"} 1`)
 	})
 }
