@@ -11,24 +11,25 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-const opPausedDags = "list paused DAGs"
+const opUnpausedDags = "list DAGs that are not paused"
 
-// PausedDags returns the ids of all DAGs that are paused (GET /dags?paused=true, in pages of 100).
-func (c *Client) PausedDags(ctx context.Context) (map[string]struct{}, error) {
+// UnpausedDags returns the ids of all DAGs at which the scheduler looks: those
+// that are neither paused nor stale (GET /dags?paused=false, in pages of 100).
+func (c *Client) UnpausedDags(ctx context.Context) (map[string]struct{}, error) {
 	s, err := c.server(ctx)
 	if err != nil {
 		return nil, err
 	}
-	k := c.call(s, opPausedDags, http.MethodGet, "/dags")
-	paused := map[string]struct{}{}
+	k := c.call(s, opUnpausedDags, http.MethodGet, "/dags")
+	unpaused := map[string]struct{}{}
 	for range maxPages {
-		k.query = url.Values{"paused": {"true"}, "order_by": {"dag_id"}, "limit": {strconv.Itoa(getLimit)}, "offset": {strconv.Itoa(len(paused))}}
-		rows, total, err := c.dagPage(ctx, k, paused)
+		k.query = url.Values{"paused": {"false"}, "order_by": {"dag_id"}, "limit": {strconv.Itoa(getLimit)}, "offset": {strconv.Itoa(len(unpaused))}}
+		rows, total, err := c.dagPage(ctx, k, unpaused)
 		if err != nil {
 			return nil, err
 		}
-		if rows == 0 || len(paused) >= total {
-			return paused, nil
+		if rows == 0 || len(unpaused) >= total {
+			return unpaused, nil
 		}
 	}
 	return nil, k.errorf(ClassDecode, nil, "the listing has no end")

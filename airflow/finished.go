@@ -31,7 +31,9 @@ const (
 	batchRuns = 20
 	// batchDags bounds the DAGs of one request to v1, and batchSpan its range of execution dates.
 	batchDags = 25
+	// wholeSpan is the same for questions without a bound, which fetch all rows of other runs in that range.
 	batchSpan = 24 * time.Hour
+	wholeSpan = 10 * time.Minute
 	// recent is how far back one question to v1 reaches for all DAGs at once, and
 	// laggard how far behind a run's watermark may be to take part in it.
 	recent  = 48 * time.Hour
@@ -128,7 +130,7 @@ func (c *Client) FinishedTaskInstances(ctx context.Context, questions []RunQuest
 // finishedScopes are the requests that the questions make.
 func (c *Client) finishedScopes(s *server, questions []RunQuestion) []runScope {
 	if !c.listsByGet(s) {
-		return s.dialect.batches(questions, time.Now())
+		return s.dialect.batches(questions, c.airflowNow())
 	}
 	var scopes []runScope
 	var pathless []RunQuestion
@@ -141,7 +143,7 @@ func (c *Client) finishedScopes(s *server, questions []RunQuestion) []runScope {
 		scope.path = &q.Run.RunRef
 		scopes = append(scopes, scope)
 	}
-	return append(scopes, s.dialect.batches(pathless, time.Now())...)
+	return append(scopes, s.dialect.batches(pathless, c.airflowNow())...)
 }
 
 // listsByGet reports whether lists are asked for by GET.
@@ -275,11 +277,14 @@ func (v1) batches(questions []RunQuestion, now time.Time) []runScope {
 		return cmp.Or(cmp.Compare(boolToInt(a.Since.IsZero()), boolToInt(b.Since.IsZero())), a.Run.LogicalDate.Compare(b.Run.LogicalDate))
 	})
 	for len(apart) > 0 {
-		n, first := 0, apart[0]
+		n, first, span := 0, apart[0], batchSpan
+		if first.Since.IsZero() {
+			span = wholeSpan
+		}
 		dags := map[string]struct{}{}
 		for _, q := range apart {
 			dags[q.Run.DagID] = struct{}{}
-			if q.Since.IsZero() != first.Since.IsZero() || q.Run.LogicalDate.Sub(first.Run.LogicalDate) > batchSpan || len(dags) > batchDags {
+			if q.Since.IsZero() != first.Since.IsZero() || q.Run.LogicalDate.Sub(first.Run.LogicalDate) > span || len(dags) > batchDags {
 				break
 			}
 			n++

@@ -29,3 +29,9 @@ func (s *clockSkew) measure(started time.Time, h http.Header) {
 	skew := min(max(0, least), most)
 	s.value.Store(&skew)
 }
+
+// airflowNow is the time on Airflow's clock, as far as it is known.
+func (c *Client) airflowNow() time.Time {
+	skew, _ := c.skew.get()
+	return time.Now().Round(0).Add(-skew)
+}

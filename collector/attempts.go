@@ -25,8 +25,7 @@ type attemptsPart struct {
 	fanout      int
 	concurrency int
 	maxRows     int
-	lastTotal   int       // rows of the largest answer so far
-	dagsAt      time.Time // of the newest listing of DAGs that was seen
+	lastTotal   int // rows of the newest answer
 }
 
 func newAttemptsPart(cfg *Config, concurrency int, books *books) *attemptsPart {
@@ -47,15 +46,13 @@ func (p *attemptsPart) fetch(ctx context.Context, client *airflow.Client, known 
 	if err != nil {
 		return nil, err
 	}
-	if dags, ok := known[(*dagsPart)(nil).name()].value.(*dagsValue); ok && dags.at.After(p.dagsAt) {
-		p.dagsAt = dags.at
-		p.books.ledger.expect(len(dags.dags))
-		p.books.forget(dags.gone...)
+	if dags, ok := known[(*dagsPart)(nil).name()].value.(*dagsValue); ok {
+		p.books.listDags(dags)
 	}
 	p.books.listRuns(runs, p.sweep)
 	p.books.listUnfinished(unfinished)
 	err = p.askRuns(ctx, client)
-	if err == nil || answered(err) {
+	if err == nil || othersMayFare(ctx, err) {
 		err = errors.Join(err, p.askTries(ctx, client)) // one run that cannot be read stops no other
 	}
 	p.books.prune(airflowNow(client))
@@ -101,17 +98,23 @@ func definite(err error) bool {
 	return e.Status >= 400 && e.Status < 500
 }
 
+// inquiry is some questions to ask together.
+type inquiry struct {
+	questions []airflow.RunQuestion
+	whole     int // rows that were too many when these and others were asked; 0: none were
+}
+
 // askRuns asks what finished in the runs that are due.
 func (p *attemptsPart) askRuns(ctx context.Context, client *airflow.Client) error {
 	together, alone := p.books.questions(airflowNow(client), p.sweep)
 	failures := p.fanout
-	err := p.search(ctx, client, together, &failures)
+	err := p.search(ctx, client, inquiry{questions: together}, &failures)
 	for _, q := range alone[:min(len(alone), p.fanout)] {
-		if err != nil && !answered(err) {
+		if err != nil && !othersMayFare(ctx, err) {
 			return err
 		}
 		one := 1
-		if failed := p.search(ctx, client, []airflow.RunQuestion{q}, &one); err == nil {
+		if failed := p.search(ctx, client, inquiry{questions: []airflow.RunQuestion{q}}, &one); err == nil {
 			err = failed
 		}
 	}
@@ -120,26 +123,44 @@ func (p *attemptsPart) askRuns(ctx context.Context, client *airflow.Client) erro
 
 // search asks questions together. When Airflow answers with an error, the run
 // that is to blame is searched for in halves, until so many failures are spent.
-func (p *attemptsPart) search(ctx context.Context, client *airflow.Client, questions []airflow.RunQuestion, failures *int) error {
-	if len(questions) == 0 || *failures == 0 {
+func (p *attemptsPart) search(ctx context.Context, client *airflow.Client, q inquiry, failures *int) error {
+	if len(q.questions) == 0 || *failures == 0 {
 		return nil
 	}
-	left, err := p.ask(ctx, client, questions)
+	left, err := p.ask(ctx, client, q)
 	if err == nil {
 		return nil
 	}
 	*failures--
-	if !answered(err) {
+	if !othersMayFare(ctx, err) {
 		return err
 	}
 	if len(left) > 1 {
-		_ = p.search(ctx, client, left[:len(left)/2], failures)
-		_ = p.search(ctx, client, left[len(left)/2:], failures)
+		whole := 0
+		if short, ok := errors.AsType[*airflow.IncompleteError](err); ok {
+			whole = short.Total
+		}
+		_ = p.search(ctx, client, inquiry{left[:len(left)/2], whole}, failures)
+		_ = p.search(ctx, client, inquiry{left[len(left)/2:], whole}, failures)
 		return err
 	}
-	run, at := left[0].Run.RunRef, airflowNow(client)
-	p.books.failed(run, p.tooMany(err), at)
+	p.books.failed(left[0].Run.RunRef, p.tooMany(err), airflowNow(client))
 	return err
+}
+
+// othersMayFare reports whether other questions may fare better than the one
+// that got this error: Airflow answered, or only the time that one question may take is over.
+func othersMayFare(ctx context.Context, err error) bool {
+	return answered(err) || ctx.Err() == nil && classOf(err) == airflow.ClassTimeout
+}
+
+// share is a context that ends when a quarter of the time that is left is over.
+func share(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(deadline)/4)
 }
 
 // tooMany tells a listing that no answer can hold from one whose rows moved.
@@ -149,18 +170,22 @@ func (p *attemptsPart) tooMany(err error) bool {
 }
 
 // ask returns the questions that got no complete answer. What did not fit is
-// asked for once more, with room.
-func (p *attemptsPart) ask(ctx context.Context, client *airflow.Client, questions []airflow.RunQuestion) (left []airflow.RunQuestion, err error) {
-	left, err = p.askOnce(ctx, client, questions)
-	incomplete, ok := errors.AsType[*airflow.IncompleteError](err)
-	if !ok || incomplete.Clamped || incomplete.Total > p.maxRows && len(left) > 1 {
+// asked for once more, with room; more than an answer should hold only if it
+// cannot be asked for in smaller portions, as on Airflow 2 the runs of one DAG and date.
+func (p *attemptsPart) ask(ctx context.Context, client *airflow.Client, q inquiry) (left []airflow.RunQuestion, err error) {
+	left, err = p.askOnce(ctx, client, q.questions, roomFor(p.lastTotal, p.maxRows))
+	short, ok := errors.AsType[*airflow.IncompleteError](err)
+	portion := ok && (len(left) == 1 || q.whole > 0 && short.Total >= q.whole)
+	if !ok || short.Clamped || short.Total > p.maxRows && !portion {
 		return left, err
 	}
-	p.lastTotal = incomplete.Total
-	return p.askOnce(ctx, client, left)
+	p.lastTotal = short.Total
+	return p.askOnce(ctx, client, left, roomFor(short.Total, max(p.maxRows, short.Total)))
 }
 
-func (p *attemptsPart) askOnce(ctx context.Context, client *airflow.Client, questions []airflow.RunQuestion) (left []airflow.RunQuestion, err error) {
+func (p *attemptsPart) askOnce(ctx context.Context, client *airflow.Client, questions []airflow.RunQuestion, room int) (left []airflow.RunQuestion, err error) {
+	ctx, cancel := share(ctx)
+	defer cancel()
 	at := airflowNow(client)
 	open := make(map[airflow.RunRef]airflow.RunQuestion, len(questions))
 	for _, q := range questions {
@@ -172,7 +197,7 @@ func (p *attemptsPart) askOnce(ctx context.Context, client *airflow.Client, ques
 			delete(open, q.Run.RunRef)
 		}
 	}
-	for t, failed := range client.FinishedTaskInstances(ctx, questions, roomFor(p.lastTotal, max(p.maxRows, p.lastTotal)), done) {
+	for t, failed := range client.FinishedTaskInstances(ctx, questions, room, done) {
 		if failed != nil {
 			err = failed
 			break
@@ -191,14 +216,14 @@ func (p *attemptsPart) askOnce(ctx context.Context, client *airflow.Client, ques
 func (p *attemptsPart) askTries(ctx context.Context, client *airflow.Client) error {
 	var g errgroup.Group // the zero value: one failure stops no other
 	g.SetLimit(p.concurrency)
-	for _, ref := range p.books.debts(p.fanout) {
+	for _, ref := range p.books.debts(p.fanout, airflowNow(client)) {
 		g.Go(func() (err error) {
 			defer func() {
 				if r := recover(); r != nil {
 					err = &panicError{r, debug.Stack()}
 				}
 				if err != nil {
-					p.books.postpone(ref)
+					p.books.postpone(ref, airflowNow(client))
 				}
 			}()
 			rows, err := client.Tries(ctx, ref)

@@ -196,7 +196,7 @@ func TestABadRowOfAFinishedInstanceSparesOtherRuns(t *testing.T) {
 			t.Errorf("%d listings, want one of all and one of the bad row", n)
 		}
 		w.airflow.Update(func(db *airflowtest.Database) { db.TaskInstance(task(17)).NullColumn = "" })
-		time.Sleep(15 * time.Second)
+		w.scrapeFor(75 * time.Second) // it is left alone for a minute
 		w.has(w.scrape(0), series+"40", `airflow_exporter_collector_success{collector="attempts"} 1`)
 	})
 }
@@ -239,7 +239,10 @@ func TestForgetDropsADAG(t *testing.T) {
 			db.Add(airflowtest.Task("stays", "run", "task"), 1).Start()
 		})
 		w.scrape(0)
-		w.collector.ledger.open(w.airflow.URL).forget("gone")
+		books := w.collector.ledger.open(w.airflow.URL)
+		books.mu.Lock()
+		books.forget("gone")
+		books.mu.Unlock()
 		metrics := make(chan prometheus.Metric, 100)
 		w.collector.ledger.Collect(metrics)
 		close(metrics)

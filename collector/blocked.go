@@ -33,8 +33,8 @@ type taskReason struct {
 }
 
 const (
-	// pausedAge is how old the list of paused DAGs may be that says which stalled runs may be asked about.
-	pausedAge = time.Minute
+	// scheduledAge is how old the list of DAGs may be that says which stalled runs may be asked about.
+	scheduledAge = time.Minute
 	// freshRuns is how old a listing of runs may be for instances without a state to be asked for.
 	freshRuns = 10 * time.Second
 	// statelessListings is how many listings of instances without a state a collection may ask for.
@@ -50,10 +50,11 @@ type blockedPart struct {
 	maxRows     int
 	taskless    bool // the label task_id is empty
 
-	paused   map[string]struct{} // DAGs
-	pausedAt time.Time           // when it was asked, apart from the part dags
-	quiet    *quietRuns
-	listed   map[airflow.RunRef]statelessRun
+	paused      map[string]struct{} // DAGs
+	scheduled   map[string]struct{} // DAGs at which the scheduler looks
+	scheduledAt time.Time           // when that was asked, apart from the part dags
+	quiet       *quietRuns
+	listed      map[airflow.RunRef]statelessRun
 
 	mu      sync.Mutex // guards answers while they come in
 	answers map[airflow.TaskInstanceRef]reasonsAnswer
@@ -61,9 +62,9 @@ type blockedPart struct {
 
 // statelessRun is a run's instances without a state, as they were listed last.
 type statelessRun struct {
-	at      time.Time
-	rows    []airflow.TaskInstance
-	tooMany bool // for an answer
+	at     time.Time
+	rows   []airflow.TaskInstance
+	failed bool // they are too many for an answer, or one of them cannot be sent
 }
 
 // reasonsAnswer is what Airflow said of an instance; no reasons: nothing that helps.
@@ -80,6 +81,7 @@ type waiting struct {
 	since    time.Time
 	known    []string
 	stalled  bool
+	unsafe   bool // it is not known that its run is running
 }
 
 func newBlockedPart(cfg *Config, concurrency int, books *books) *blockedPart {
@@ -121,15 +123,16 @@ func (p *blockedPart) fetch(ctx context.Context, client *airflow.Client, known f
 	if unfinished.tasks == nil {
 		return &blockedValue{}, nil
 	}
-	if dags.at.After(p.pausedAt) {
-		p.paused = dags.paused()
+	p.paused = dags.paused()
+	if dags.at.After(p.scheduledAt) {
+		p.scheduled = dags.scheduled()
 	}
 	mayAsk := health.health["scheduler"].Healthy
-	p.quiet.watch(unfinished, runs, p.paused, mayAsk)
+	p.quiet.watch(unfinished, runs, p.scheduled, mayAsk)
 	watched = true
 	cut := false
 	if mayAsk {
-		if err := p.learnPaused(ctx, client, unfinished.at); err != nil {
+		if err := p.learnScheduled(ctx, client, unfinished.at); err != nil {
 			return nil, err
 		}
 		if cut, err = p.list(ctx, client, runs, unfinished.at); err != nil {
@@ -149,17 +152,19 @@ func (p *blockedPart) fetch(ctx context.Context, client *airflow.Client, known f
 	return v, nil
 }
 
-// learnPaused makes sure that no instance of a paused DAG is asked for, when
-// there are runs that look stalled: the part dags may not know yet.
-func (p *blockedPart) learnPaused(ctx context.Context, client *airflow.Client, now time.Time) error {
-	if now.Sub(p.pausedAt) < pausedAge || !p.quiet.anyStalled() {
+// learnScheduled makes sure that only instances are asked for of which the
+// scheduler takes care, when there are runs that look stalled: that a DAG was
+// paused or its file broke the part dags may not know yet.
+func (p *blockedPart) learnScheduled(ctx context.Context, client *airflow.Client, now time.Time) error {
+	if now.Sub(p.scheduledAt) < scheduledAge || !p.quiet.anyStalled() {
 		return nil
 	}
-	paused, err := client.PausedDags(ctx)
+	scheduled, err := client.UnpausedDags(ctx)
 	if err != nil {
 		return err
 	}
-	p.paused, p.pausedAt = paused, now
+	p.scheduled, p.scheduledAt = scheduled, now
+	p.quiet.keep(scheduled)
 	return nil
 }
 
@@ -181,37 +186,56 @@ func (p *blockedPart) list(ctx context.Context, client *airflow.Client, runs *da
 		}
 	}
 	p.listed = listed
-	slices.SortStableFunc(due, func(a, b airflow.DagRun) int { return listed[a.RunRef].at.Compare(listed[b.RunRef].at) })
+	slices.SortStableFunc(due, func(a, b airflow.DagRun) int {
+		return cmp.Or(
+			cmp.Compare(boolean(p.isStalled(b.RunRef)), boolean(p.isStalled(a.RunRef))), // reasons of the others are known
+			listed[a.RunRef].at.Compare(listed[b.RunRef].at))
+	})
 	for range statelessListings {
 		if len(due) == 0 {
 			break
 		}
-		rows, answered, err := client.StatelessTaskInstances(ctx, due, p.maxRows)
-		tooMany := isIncomplete(err)
-		if err != nil && !tooMany {
+		rows, named, err := client.StatelessTaskInstances(ctx, p.batch(due), p.maxRows)
+		if err != nil && !answered(err) {
 			return false, err
 		}
+		failed := err != nil
 		byRun := map[airflow.RunRef][]airflow.TaskInstance{}
 		for _, t := range rows {
 			byRun[t.Run()] = append(byRun[t.Run()], t)
 		}
-		for _, ref := range answered {
+		if len(named) == 0 {
+			return true, nil
+		}
+		for _, ref := range named {
 			last, ok := p.listed[ref]
-			if ok && !tooMany && !last.tooMany && !sameInstances(last.rows, byRun[ref]) {
+			if ok && !failed && !last.failed && !sameInstances(last.rows, byRun[ref]) {
 				p.quiet.moved(ref, now)
 			}
-			p.listed[ref] = statelessRun{now, byRun[ref], tooMany}
+			at := now
+			if failed && len(named) > 1 { // which one is to blame tells a question about each
+				at = time.Time{}
+			}
+			p.listed[ref] = statelessRun{at, byRun[ref], failed}
 		}
-		due = slices.DeleteFunc(due, func(r airflow.DagRun) bool { return slices.Contains(answered, r.RunRef) })
+		due = slices.DeleteFunc(due, func(r airflow.DagRun) bool { return slices.Contains(named, r.RunRef) })
 	}
 	for _, run := range p.listed {
-		cut = cut || run.tooMany && now.Sub(run.at) < p.keep()
+		cut = cut || run.failed && (run.at.IsZero() || now.Sub(run.at) < p.keep())
 	}
 	return cut || len(due) > 0, nil
 }
 
 // keep is how long an answer counts: until it has had its turn again.
 func (p *blockedPart) keep() time.Duration { return 2 * cmp.Or(p.cfg.Refresh, stalledAfter) }
+
+// batch are the runs to list together: one that spoilt a listing, or was in one, is listed alone.
+func (p *blockedPart) batch(due []airflow.DagRun) []airflow.DagRun {
+	if p.listed[due[0].RunRef].failed {
+		return due[:1]
+	}
+	return slices.DeleteFunc(slices.Clone(due), func(r airflow.DagRun) bool { return p.listed[r.RunRef].failed })
+}
 
 // sameInstances compares two listings of a run, which come in any order.
 func sameInstances(a, b []airflow.TaskInstance) bool {
@@ -245,11 +269,9 @@ func (p *blockedPart) isStalled(ref airflow.RunRef) bool {
 // collect finds all that waits, stalled runs first, then by age.
 func (p *blockedPart) collect(unfinished *taskInstancesValue, runs *dagRunsValue) []waiting {
 	var all []waiting
-	queued := map[airflow.RunRef]airflow.DagRun{}
+	active := map[airflow.RunRef]airflow.DagRun{}
 	for _, r := range runs.active {
-		if r.State == airflow.RunQueued {
-			queued[r.RunRef] = r
-		}
+		active[r.RunRef] = r
 		w := waiting{since: r.StartDate, known: p.known(&r)}
 		if len(w.known) == 0 {
 			if w.since, w.stalled = p.quiet.stalled(r.RunRef); !w.stalled {
@@ -270,11 +292,11 @@ func (p *blockedPart) collect(unfinished *taskInstancesValue, runs *dagRunsValue
 		if t.State != airflow.StateScheduled || unfinished.at.Sub(unfinished.since[i]) < p.cfg.After {
 			continue
 		}
-		r, ok := queued[t.Run()]
-		if !ok {
+		r, ok := active[t.Run()]
+		if !ok { // it is newer than the listing of runs, or not running: then not to be asked for
 			r.RunRef = t.Run()
 		}
-		all = append(all, waiting{instance: t, since: unfinished.since[i], known: p.known(&r)})
+		all = append(all, waiting{instance: t, since: unfinished.since[i], known: p.known(&r), unsafe: !ok})
 	}
 	slices.SortStableFunc(all, func(a, b waiting) int {
 		switch {
@@ -298,7 +320,7 @@ func (p *blockedPart) choose(all []waiting, now time.Time, fresh bool) []*airflo
 		switch {
 		case len(chosen) == p.fanout:
 			return chosen
-		case len(w.known) > 0, ok && last.state == w.instance.State && now.Sub(last.at) < p.cfg.Refresh:
+		case len(w.known) > 0, w.unsafe, ok && last.state == w.instance.State && now.Sub(last.at) < p.cfg.Refresh:
 			continue
 		case w.stalled && (!p.cfg.Stalled || !fresh || stalled == max(p.fanout/2, 1)):
 			continue
@@ -323,17 +345,22 @@ func (p *blockedPart) ask(ctx context.Context, client *airflow.Client, chosen []
 				}
 			}()
 			a := reasonsAnswer{at: airflowNow(client), state: t.State}
-			dependencies, err := client.Dependencies(ctx, t.Ref())
+			one, cancel := share(ctx)
+			defer cancel()
+			dependencies, err := client.Dependencies(one, t.Ref())
+			var failed error
 			switch e, ok := errors.AsType[*airflow.Error](err); {
 			case err == nil:
 				a.reasons, a.unknown = reasonsOf(dependencies)
-			case !ok || e.Status < 400 || e.Status == http.StatusUnauthorized || e.Status == http.StatusTooManyRequests || e.Status == http.StatusServiceUnavailable:
+			case !ok || e.Class == airflow.ClassAuth || e.Class == airflow.ClassRateLimited || e.Status == http.StatusServiceUnavailable || ctx.Err() != nil:
 				return err
+			case e.Status == 0:
+				failed = err // of the connection: all may fail, or this one only
 			}
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			p.answers[t.Ref()] = a
-			return nil
+			return failed
 		})
 	}
 	return g.Wait()
@@ -377,7 +404,7 @@ func (p *blockedPart) countStalled(runs *dagRunsValue, now time.Time) map[string
 	stalled := map[string]int{}
 	for _, r := range runs.active {
 		last := p.listed[r.RunRef]
-		waits := (len(last.rows) > 0 || last.tooMany) && now.Sub(last.at) < p.keep()
+		waits := (len(last.rows) > 0 || last.failed) && now.Sub(last.at) < p.keep()
 		if len(p.known(&r)) == 0 && waits && p.isStalled(r.RunRef) {
 			stalled[r.DagID]++
 		}

@@ -135,6 +135,9 @@ func TestALimitOnSeriesHoldsAndSumsStayRight(t *testing.T) {
 		{"3.3.2", manyDags / 5, 18_000},
 	} {
 		t.Run(fmt.Sprintf("%s/%d DAGs/%d", tc.version, tc.dags, tc.limit), func(t *testing.T) {
+			if underRace && tc.dags == manyDags {
+				t.Skip("the smaller ones show races as well")
+			}
 			inWorld(t, airflowtest.Options{Version: tc.version}, limitedTo(tc.limit), func(w *world) {
 				w.airflow.Update(fillMany(tc.dags))
 				w.scrape(0)

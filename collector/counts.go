@@ -341,8 +341,8 @@ func (l *Ledger) sightRun(dagID, runType string) {
 	l.of(l.runsFinished, dagID, runType, string(airflow.RunFailed))
 }
 
-// countRun counts how a run ended, how long it took and, when it ended for the
-// first time, how late it began: one that was cleared begins whenever that was.
+// countRun counts how a run ended, how long it took and, when it is the first
+// time that it ended, how late it began: one that was cleared begins whenever that was.
 func (l *Ledger) countRun(r *airflow.DagRun, first bool) {
 	l.sightRun(r.DagID, r.RunType)
 	l.mu.Lock()
@@ -355,6 +355,21 @@ func (l *Ledger) countRun(r *airflow.DagRun, first bool) {
 	if first && r.RunType == "scheduled" && !r.StartDate.IsZero() && !r.RunAfter.IsZero() && delay >= 0 {
 		l.of(l.startDelay, r.DagID).add(delay.Seconds())
 	}
+}
+
+// dagIDs are the DAGs that have series.
+func (l *Ledger) dagIDs() map[string]struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ids := map[string]struct{}{}
+	for _, v := range []*vector{l.finished, l.retries, l.runsFinished} {
+		for key := range v.series {
+			id, _, _ := strings.Cut(key, separator)
+			ids[id] = struct{}{}
+		}
+	}
+	delete(ids, other)
+	return ids
 }
 
 // forget drops the series of DAGs that are gone.

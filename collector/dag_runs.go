@@ -105,7 +105,7 @@ func (p *dagRunsPart) learnLast(ctx context.Context, client *airflow.Client, v *
 	last := p.books.last
 	last.take(v.ended)
 	last.take(v.active)
-	found, err := last.search(ctx, client, v.at, p.maxRows)
+	found, err := last.search(ctx, client, v.at, p.books.runsEndedSince(), p.maxRows)
 	p.books.sightRuns(p.dags.runs(found), v.dags)
 	ids := last.wanted(v.dags, activeRunsOf(v.active), v.at)
 	for requests := 0; err == nil && len(ids) > 0 && requests < p.fanout; ids = ids[1:] {

@@ -27,6 +27,7 @@ type dagsValue struct {
 // dagFacts is a DAG, and what follows from more than its newest row.
 type dagFacts struct {
 	airflow.Dag
+	listed   bool      // in the newest listing: the scheduler knows it
 	nextRun  time.Time // when the next run is, or was, due to be created; zero: none is planned
 	heldBack bool      // Airflow creates no run because too many are active
 }
@@ -97,7 +98,7 @@ func (p *dagsPart) fetch(ctx context.Context, client *airflow.Client, known fact
 	}
 	p.listings++
 	p.soon.Store(active == nil && p.listings == 1)
-	v := p.sum(slices.Concat(listed, asked), active)
+	v := p.sum(listed, asked, active)
 	v.at, v.visible = at, visible
 	return v, nil
 }
@@ -171,8 +172,13 @@ func (p *dagsPart) ask(ctx context.Context, client *airflow.Client, ids []string
 
 // sum takes what Airflow told of the DAGs, and drops those that are gone. While
 // it is not known which have active runs, none goes.
-func (p *dagsPart) sum(told []airflow.Dag, active map[string]int) *dagsValue {
+func (p *dagsPart) sum(told, unlisted []airflow.Dag, active map[string]int) *dagsValue {
 	v := &dagsValue{dags: map[string]dagFacts{}}
+	listed := map[string]struct{}{}
+	for _, d := range told {
+		listed[d.DagID] = struct{}{}
+	}
+	told = slices.Concat(told, unlisted)
 	fresh := map[string]struct{}{}
 	for i := range told {
 		p.take(&told[i], active)
@@ -180,6 +186,7 @@ func (p *dagsPart) sum(told []airflow.Dag, active map[string]int) *dagsValue {
 	}
 	for id, k := range p.known {
 		_, here := fresh[id]
+		_, k.listed = listed[id]
 		_, runs := active[id]
 		switch {
 		case here, runs:
@@ -247,6 +254,17 @@ func scheduleInterval(previousDue, newestDue, nextDue time.Time) time.Duration {
 		interval = max(interval, nextDue.Sub(newestDue))
 	}
 	return max(interval, 0)
+}
+
+// scheduled are the DAGs at which the scheduler looks.
+func (v *dagsValue) scheduled() map[string]struct{} {
+	scheduled := map[string]struct{}{}
+	for id, d := range v.dags {
+		if d.listed && !d.Paused {
+			scheduled[id] = struct{}{}
+		}
+	}
+	return scheduled
 }
 
 // paused are the DAGs that are.

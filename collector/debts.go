@@ -1,10 +1,15 @@
 package collector
 
 import (
+	"time"
+
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
 )
 
 const (
+	// firstRest and longestRest are how long an instance is left alone that could not be asked for.
+	firstRest   = 10 * time.Second
+	longestRest = 5 * time.Minute
 	// maxUnknown is how many attempts of an instance that Airflow tells nothing about are believed.
 	maxUnknown = 1000
 	// minRefusals is how often Airflow must have said that it knows no attempts
@@ -12,29 +17,39 @@ const (
 	minRefusals = 2
 )
 
-// debts takes the first n instances off the queue of those whose earlier attempts must be asked for.
-func (b *books) debts(n int) []airflow.TaskInstanceRef {
+// debts takes the first n instances off the queue of those whose earlier
+// attempts must be asked for, but for those that could not be told lately.
+func (b *books) debts(n int, now time.Time) []airflow.TaskInstanceRef {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var taken []airflow.TaskInstanceRef
-	for len(b.owing) > 0 && len(taken) < n {
-		ref := b.owing[0]
-		b.owing = b.owing[1:]
-		if r, i := b.debtor(ref); r != nil {
+	var taken, left []airflow.TaskInstanceRef
+	for _, ref := range b.owing {
+		r, i := b.debtor(ref)
+		switch {
+		case r == nil:
+		case len(taken) == n, i.rests.After(now):
+			left = append(left, ref)
+		default:
 			i.queued = false
 			taken = append(taken, ref)
 		}
 	}
+	b.owing = left
 	return taken
 }
 
-// waiting is how many instances are left in that queue.
+// waiting is how many instances are left in that queue, and how many runs could not be read.
 func (b *books) waiting() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := 0
 	for _, ref := range b.owing {
 		if r, _ := b.debtor(ref); r != nil {
+			n++
+		}
+	}
+	for _, r := range b.runs {
+		if r.suspect {
 			n++
 		}
 	}
@@ -54,12 +69,15 @@ func (b *books) debtor(ref airflow.TaskInstanceRef) (*run, *instance) {
 	return r, i
 }
 
-// postpone puts an instance that could not be asked for at the end of the queue.
-func (b *books) postpone(ref airflow.TaskInstanceRef) {
+// postpone puts an instance that could not be asked for at the end of the
+// queue, the longer the more often that happened.
+func (b *books) postpone(ref airflow.TaskInstanceRef, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if r, i := b.debtor(ref); r != nil && !i.queued {
 		i.queued = true
+		i.rests = now.Add(min(firstRest<<i.failed, longestRest))
+		i.failed = min(i.failed+1, 10)
 		b.owing = append(b.owing, ref)
 	}
 }

@@ -30,6 +30,8 @@ type instance struct {
 	certain  int             // of these, those before this one have ended, whatever Airflow answers
 	queued   bool            // for that
 	refused  int             // how often Airflow had no answer
+	failed   int             // how often they could not be asked for
+	rests    time.Time       // and until when that is not tried again
 	unknown  bool            // they were asked for, and Airflow knows nothing of the instance
 }
 
@@ -41,8 +43,8 @@ type counted struct {
 	id    string        // of the instance then; empty on Airflow 2
 }
 
-// finish is how an instance finished without an attempt: it was skipped or
-// failed upstream. Cleared and finished so again, it may keep the date; on
+// finish is how an instance finished without an attempt: it was skipped,
+// failed upstream or was marked by someone. Cleared and finished so again, it may keep the date; on
 // Airflow 3 it then has another id.
 type finish struct {
 	state airflow.State
@@ -235,11 +237,13 @@ func (i *instance) byAttempt(t *airflow.TaskInstance) bool {
 
 // attempted reports whether an attempt may stand behind a finished row, as far as the row tells.
 func attempted(t *airflow.TaskInstance) bool {
-	switch t.State {
-	case airflow.StateUpstreamFailed:
+	switch {
+	case t.State == airflow.StateUpstreamFailed:
 		return false
-	case airflow.StateSkipped:
+	case t.State == airflow.StateSkipped:
 		return t.TryNumber > 0 && !t.StartDate.Equal(t.EndDate)
+	case t.State.Finished():
+		return t.TryNumber > 0 // else someone has marked what never ran
 	}
 	return true
 }

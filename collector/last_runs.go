@@ -28,7 +28,8 @@ const (
 type lastRuns struct {
 	mu   sync.Mutex // guards what follows
 	dags map[string]*lastRun
-	// searchedTo is back to when all runs that ended are known; zero: the search has not begun.
+	// searchedTo is back to when all runs that ended are known; zero: the search
+	// has not begun, because the ledger, which tells of later ones, has not.
 	searchedTo time.Time
 	step       time.Duration
 	searched   bool // nothing more is found by looking at all DAGs at once
@@ -116,7 +117,10 @@ func (r *lastRun) takeDue(due time.Time) {
 
 // search lists one step of the runs that ended before those that are known,
 // until they reach back a week or would not fit into one answer, and returns what it found.
-func (l *lastRuns) search(ctx context.Context, client *airflow.Client, now time.Time, maxRows int) ([]airflow.DagRun, error) {
+func (l *lastRuns) search(ctx context.Context, client *airflow.Client, now, start time.Time, maxRows int) ([]airflow.DagRun, error) {
+	if start.IsZero() {
+		return nil, nil
+	}
 	l.mu.Lock()
 	if l.searchedTo.IsZero() {
 		l.searchedTo, l.step = now, firstLookBack
@@ -221,6 +225,15 @@ func (l *lastRuns) forget(gone func(dagID string) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	maps.DeleteFunc(l.dags, func(dagID string, _ *lastRun) bool { return gone(dagID) })
+}
+
+// addIDs adds the DAGs of which something is known.
+func (l *lastRuns) addIDs(ids map[string]struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id := range l.dags {
+		ids[id] = struct{}{}
+	}
 }
 
 // copy is what is known now.

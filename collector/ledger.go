@@ -2,7 +2,6 @@ package collector
 
 import (
 	"hash/fnv"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -14,10 +13,14 @@ const (
 	// overlap is how far each question reaches back before the one that was
 	// answered last: rows are committed a little after the end that they name.
 	overlap = time.Minute
+	// runOverlap is the same for listings of runs that ended: the scheduler takes longer.
+	runOverlap = 5 * time.Minute
 	// settleAfter is how long a run that ended remembers its attempts.
 	settleAfter = 10 * time.Minute
 	// floorAge is how long it is remembered until when such a run was counted.
 	floorAge = 7 * 24 * time.Hour
+	// suspectRest is how long a run that cannot be asked about is left alone.
+	suspectRest = time.Minute
 	// missedListings is how many listings of runs an active run may be missing in.
 	missedListings = 2
 )
@@ -35,11 +38,14 @@ type books struct {
 	start    time.Time
 	listedAt time.Time // of the newest listing of runs; zero before the first
 	endedAt  time.Time // until when it knows those that ended
+	wholeAt  time.Time // of the newest listing that knew all that had ended
 	runs     map[airflow.RunRef]*run
 	floors   map[airflow.RunRef]floor
 	open     map[airflow.TaskInstanceRef]sighting // in the newest listing of unfinished instances
 	openAt   time.Time                            // when that was asked
 	begun    bool                                 // the unfinished instances of the first complete collection were seen
+	dagsAt   time.Time                            // of the newest listing of DAGs
+	missed   map[string]int                       // DAGs that something is known of, and how many such listings they are missing from
 	owing    []airflow.TaskInstanceRef            // instances whose earlier attempts must be asked for, in that order
 }
 
@@ -96,7 +102,7 @@ func (b *books) runsEndedSince() time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.endedAt.Equal(b.listedAt) && !b.listedAt.IsZero() {
-		return b.endedAt.Add(-overlap)
+		return b.endedAt.Add(-runOverlap)
 	}
 	return b.endedAt
 }
@@ -109,7 +115,7 @@ func (b *books) run(ref airflow.RunRef) *run {
 		return r
 	}
 	r := &run{info: airflow.DagRun{RunRef: ref}, floor: b.start, instances: map[instanceKey]*instance{}}
-	if p := b.endedAt.Add(-overlap); p.After(r.floor) {
+	if p := b.wholeAt.Add(-overlap); p.After(r.floor) {
 		r.floor = p
 	}
 	if f, ok := b.floors[ref]; ok {
@@ -156,6 +162,9 @@ func (b *books) listRuns(v *dagRunsValue, sweep time.Duration) {
 		}
 	}
 	b.listedAt, b.endedAt = v.at, v.endedAt
+	if v.endedAt.Equal(v.at) {
+		b.wholeAt = v.at
+	}
 }
 
 // spread is a share of the interval that is always the same for a run.
@@ -172,7 +181,9 @@ func spread(ref airflow.RunRef, interval time.Duration) time.Duration {
 // that a DAG was seen with, and of scheduled runs, if it has a schedule.
 func (b *books) sightRuns(runs []airflow.DagRun, dags map[string]dagFacts) {
 	for i := range runs {
-		b.ledger.sightRun(runs[i].DagID, runs[i].RunType)
+		if _, ok := dags[runs[i].DagID]; ok {
+			b.ledger.sightRun(runs[i].DagID, runs[i].RunType)
+		}
 	}
 	for id, d := range dags {
 		if d.HasTimeSchedule {
@@ -185,7 +196,7 @@ func (b *books) runIsActive(info *airflow.DagRun, listed map[airflow.RunRef]stru
 	b.ledger.sightRun(info.DagID, info.RunType)
 	r := b.run(info.RunRef)
 	listed[info.RunRef] = struct{}{}
-	if !r.listed || r.ended {
+	if info.State == airflow.RunRunning && (r.info.State != airflow.RunRunning || r.ended) {
 		r.due = true
 	}
 	r.info, r.listed, r.missed = *info, true, 0
@@ -206,7 +217,9 @@ func (b *books) runEnded(info *airflow.DagRun, listed map[airflow.RunRef]struct{
 	if r.ended && !r.gone && r.info.EndDate.Equal(info.EndDate) {
 		return
 	}
-	b.ledger.countRun(info, !r.reruns)
+	if info.EndDate.After(b.start) {
+		b.ledger.countRun(info, !r.reruns && info.RunAfter.After(b.start))
+	}
 	r.reruns = true
 	r.info, r.listed, r.missed = *info, true, 0
 	r.ended, r.gone, r.examinedAt = true, false, time.Time{}
@@ -300,6 +313,9 @@ func (b *books) questions(now time.Time, sweep time.Duration) (together, alone [
 	defer b.mu.Unlock()
 	for _, r := range b.runs {
 		examine := r.ended && r.examinedAt.IsZero()
+		if r.info.State == airflow.RunQueued && !r.due {
+			continue // nothing ends in it
+		}
 		if !r.listed || !examine && !r.due && (r.ended || now.Sub(r.examined) < sweep) {
 			continue
 		}
@@ -311,7 +327,9 @@ func (b *books) questions(now time.Time, sweep time.Duration) (together, alone [
 			}
 		}
 		if r.suspect {
-			alone = append(alone, q)
+			if now.Sub(r.tried) >= suspectRest {
+				alone = append(alone, q)
+			}
 			continue
 		}
 		together = append(together, q)
@@ -367,26 +385,4 @@ func (b *books) prune(now time.Time) {
 			delete(b.floors, ref)
 		}
 	}
-}
-
-// choose takes over which DAGs are wanted, and drops the others.
-func (b *books) choose(dags selection) {
-	b.mu.Lock()
-	b.dags = dags
-	b.mu.Unlock()
-	b.forget()
-}
-
-// forget drops DAGs that are gone, and those that are not wanted, with their series.
-func (b *books) forget(dagIDs ...string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(dagIDs) == 0 && b.dags == (selection{}) {
-		return
-	}
-	gone := func(dagID string) bool { return slices.Contains(dagIDs, dagID) || !b.dags.has(dagID) }
-	maps.DeleteFunc(b.runs, func(ref airflow.RunRef, _ *run) bool { return gone(ref.DagID) })
-	maps.DeleteFunc(b.floors, func(ref airflow.RunRef, _ floor) bool { return gone(ref.DagID) })
-	b.ledger.forget(gone)
-	b.last.forget(gone)
 }

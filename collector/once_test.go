@@ -16,7 +16,10 @@ var walkSeed = flag.Uint64("walk.seed", 0, "which random walk to take")
 // Whatever happens, and whenever it is looked at: after a long walk, each
 // attempt was counted once, by the exporter that was there from the beginning and by those that came later.
 func TestEachAttemptIsCountedOnce(t *testing.T) {
-	const steps = 10_000
+	steps := 10_000
+	if underRace {
+		steps = 1_000 // races show soon; make test takes the long walk without the detector
+	}
 	for i, version := range dialects {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
@@ -73,7 +76,9 @@ func (w *walk) walk(steps int) {
 	for _, o := range w.others {
 		w.equal("started later", o)
 	}
-	w.covered()
+	if !underRace {
+		w.covered()
+	}
 }
 
 // finish lets every run come to its end.
@@ -130,7 +135,7 @@ func (w *walk) equal(who string, o later) {
 			w.t.Errorf("%s: %s is %v, want %v", who, name, got[name], want[name])
 		}
 	}
-	if compared < 60 {
+	if compared < 60 && !underRace {
 		w.t.Errorf("%s: only %d series were compared", who, compared)
 	}
 }

@@ -14,7 +14,7 @@ const (
 	longestGap = 90 * time.Second
 )
 
-// quietRuns tells in which running runs of DAGs that are not paused nothing
+// quietRuns tells in which running runs that the scheduler looks at nothing
 // moves. Listings of what is unfinished do not suffice for that: what starts and
 // ends between two of them is known to the books only.
 type quietRuns struct {
@@ -39,7 +39,7 @@ func (q *quietRuns) blink() { clear(q.runs) }
 
 // watch takes what a collection saw. The clock starts anew whenever something
 // moved, when that cannot be told, and when the scheduler had no chance.
-func (q *quietRuns) watch(unfinished *taskInstancesValue, runs *dagRunsValue, paused map[string]struct{}, healthy bool) {
+func (q *quietRuns) watch(unfinished *taskInstancesValue, runs *dagRunsValue, scheduled map[string]struct{}, healthy bool) {
 	now := unfinished.at
 	gap := now.Sub(q.watchedAt)
 	q.watchedAt = now
@@ -57,8 +57,8 @@ func (q *quietRuns) watch(unfinished *taskInstancesValue, runs *dagRunsValue, pa
 	quiet := map[airflow.RunRef]quietRun{}
 	for _, r := range runs.active {
 		_, moves := moving[r.RunRef]
-		_, isPaused := paused[r.DagID]
-		if r.State != airflow.RunRunning || moves || isPaused {
+		_, isScheduled := scheduled[r.DagID]
+		if r.State != airflow.RunRunning || moves || !isScheduled || ofCommand(&r) {
 			continue
 		}
 		run, ok := q.runs[r.RunRef]
@@ -78,6 +78,19 @@ func (q *quietRuns) watch(unfinished *taskInstancesValue, runs *dagRunsValue, pa
 	}
 	q.runs = quiet
 }
+
+// keep drops the runs of all but these DAGs.
+func (q *quietRuns) keep(scheduled map[string]struct{}) {
+	for ref := range q.runs {
+		if _, ok := scheduled[ref.DagID]; !ok {
+			delete(q.runs, ref)
+		}
+	}
+}
+
+// ofCommand reports whether the scheduler leaves a run to the command that
+// started it: a backfill of Airflow 2, which does not tell since when runs are queued.
+func ofCommand(r *airflow.DagRun) bool { return r.RunType == "backfill" && r.QueuedAt.IsZero() }
 
 // moved notes that something moved in a run after all.
 func (q *quietRuns) moved(ref airflow.RunRef, at time.Time) {

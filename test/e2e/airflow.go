@@ -206,7 +206,7 @@ func (a *installation) freeze(ctx context.Context) error {
 	}
 	return poll(ctx, 2*time.Minute, func(ctx context.Context) error {
 		signal(syscall.SIGSTOP)
-		err := poll(ctx, 3*time.Second, a.isBetweenTransactions)
+		err := poll(ctx, 3*time.Second, a.holdsNoLocks)
 		if err != nil {
 			signal(syscall.SIGCONT)
 		}
@@ -214,15 +214,15 @@ func (a *installation) freeze(ctx context.Context) error {
 	})
 }
 
-// isBetweenTransactions wants no transaction to be open.
-func (a *installation) isBetweenTransactions(ctx context.Context) error {
+// holdsNoLocks wants no transaction that has locked or written a row; those that only read stay open for long.
+func (a *installation) holdsNoLocks(ctx context.Context) error {
 	var open int
 	if err := a.pg.query(ctx, a.db, `select count(*) from pg_stat_activity
-		where datname = current_database() and pid <> pg_backend_pid() and xact_start is not null`, &open); err != nil {
+		where datname = current_database() and pid <> pg_backend_pid() and backend_xid is not null`, &open); err != nil {
 		return err
 	}
 	if open > 0 {
-		return fmt.Errorf("%d transactions are open", open)
+		return fmt.Errorf("%d transactions hold locks", open)
 	}
 	return nil
 }
