@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/seed-9c0ac15d/airflow_exporter/collector"
 )
 
 func environment(vars map[string]string) func(string) string {
@@ -22,6 +24,7 @@ func TestExampleConfigHasEveryKeyAndDefault(t *testing.T) {
 	}
 	want := defaultConfig()
 	want.Airflow.SetDirectory(".")
+	want.Collector.MaxSeries = new(collector.DefaultMaxSeries) // the same, but said
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("the example is not the defaults:\ngot  %+v\nwant %+v", cfg, want)
 	}
@@ -91,6 +94,13 @@ func TestConfigErrorsNameKeyOrLine(t *testing.T) {
 		"blocked after":           {"airflow: {url: 'http://localhost:8080'}\ncollector: {blocked: {after: -1s}}\n", "collector.blocked.after: -1s"},
 		"blocked refresh":         {"airflow: {url: 'http://localhost:8080'}\ncollector: {blocked: {refresh: 1s}}\n", "collector.blocked.refresh: 1s"},
 		"wait buckets":            {"airflow: {url: 'http://localhost:8080'}\ncollector: {wait_buckets: []}\n", "collector.wait_buckets"},
+		"series":                  {"airflow: {url: 'http://localhost:8080'}\ncollector: {max_series: 0}\n", "collector.max_series: 0, want at least 1000"},
+		"series without number":   {"airflow: {url: 'http://localhost:8080'}\ncollector: {max_series: many}\n", "line 2: want a whole number"},
+		"run times of tasks":      {"airflow: {url: 'http://localhost:8080'}\ncollector: {duration_task_labels: true}\n", "set collector.histograms: native, or collector.max_series"},
+		"run times without tasks": {"airflow: {url: 'http://localhost:8080'}\ncollector: {duration_task_labels: true, histograms: native, task_labels: false}\n", "collector.duration_task_labels: true needs collector.task_labels: true"},
+		"include":                 {"airflow: {url: 'http://localhost:8080'}\ndags: {include: 'etl_(a|b'}\n", `dags.include: "etl_(a|b": missing closing ) at character 5`},
+		"exclude":                 {"airflow: {url: 'http://localhost:8080'}\ndags: {exclude: 'größe[z-a]'}\n", `dags.exclude: "größe[z-a]": invalid character class range at character 7`},
+		"exclude, two anchors":    {"airflow: {url: 'http://localhost:8080'}\ndags: {exclude: 'a)|(b'}\n", `dags.exclude: "a)|(b": unexpected ) at character 2`},
 		"rows":                    {"airflow: {url: 'http://localhost:8080'}\ncollector: {max_rows: 0}\n", "collector.max_rows: 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -103,6 +113,16 @@ func TestConfigErrorsNameKeyOrLine(t *testing.T) {
 				t.Errorf("got %v, want an error with %q", err, tc.want)
 			}
 		})
+	}
+}
+
+// Run times by task are no mistake when something bounds them.
+func TestRunTimesByTaskNeedABound(t *testing.T) {
+	for _, bound := range []string{"histograms: native", "max_series: 200000"} {
+		path := file(t, "airflow: {url: 'http://localhost:8080'}\ncollector: {duration_task_labels: true, "+bound+"}\n")
+		if _, err := loadConfig(flags{configFile: path}, environment(nil)); err != nil {
+			t.Errorf("%s: %v", bound, err)
+		}
 	}
 }
 

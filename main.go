@@ -48,12 +48,13 @@ const (
 
 // config is the configuration file.
 type config struct {
-	Airflow   airflow.Config   `yaml:"airflow"`
-	Collector collector.Config `yaml:"collector"`
+	Airflow   airflow.Config       `yaml:"airflow"`
+	Dags      collector.DagsConfig `yaml:"dags"`
+	Collector collector.Config     `yaml:"collector"`
 }
 
 func defaultConfig() config {
-	return config{Airflow: airflow.DefaultConfig(), Collector: collector.DefaultConfig()}
+	return config{Airflow: airflow.DefaultConfig(), Dags: collector.DefaultDagsConfig(), Collector: collector.DefaultConfig()}
 }
 
 // flags are the command line.
@@ -161,6 +162,9 @@ func loadConfig(f flags, getenv func(string) string) (config, error) {
 	if err := cfg.Airflow.Validate(); err != nil {
 		return cfg, err
 	}
+	if err := cfg.Dags.Validate(); err != nil {
+		return cfg, err
+	}
 	return cfg, cfg.Collector.Validate()
 }
 
@@ -250,7 +254,7 @@ func (e *exporter) build() (*collector.Collector, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := collector.New(collector.Options{Config: cfg.Collector, Airflow: cfg.Airflow, Telemetry: e.telemetry, Ledger: e.ledger, Logger: e.logger})
+	c, err := collector.New(collector.Options{Config: cfg.Collector, Dags: cfg.Dags, Airflow: cfg.Airflow, Telemetry: e.telemetry, Ledger: e.ledger, Logger: e.logger})
 	if err != nil {
 		return nil, err
 	}

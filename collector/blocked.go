@@ -48,6 +48,7 @@ type blockedPart struct {
 	fanout      int
 	concurrency int
 	maxRows     int
+	taskless    bool // the label task_id is empty
 
 	paused      map[string]struct{} // DAGs
 	scheduled   map[string]struct{} // DAGs at which the scheduler looks
@@ -85,7 +86,7 @@ type waiting struct {
 
 func newBlockedPart(cfg *Config, concurrency int, books *books) *blockedPart {
 	return &blockedPart{
-		cfg: cfg.Blocked, fanout: cfg.Fanout, concurrency: concurrency, maxRows: cfg.MaxRows,
+		cfg: cfg.Blocked, fanout: cfg.Fanout, concurrency: concurrency, maxRows: cfg.MaxRows, taskless: !cfg.TaskLabels,
 		quiet: newQuietRuns(books, cfg.Blocked.Refresh), listed: map[airflow.RunRef]statelessRun{},
 		answers: map[airflow.TaskInstanceRef]reasonsAnswer{},
 	}
@@ -371,7 +372,7 @@ func (p *blockedPart) sum(all []waiting, now time.Time, cut bool) *blockedValue 
 	answers := map[airflow.TaskInstanceRef]reasonsAnswer{}
 	for _, w := range all {
 		t := w.instance
-		key := task{t.DagID, t.TaskID}
+		key := taskOf(t, p.taskless)
 		if len(w.known) > 0 {
 			v.examined++
 			for _, reason := range w.known {

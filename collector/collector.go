@@ -17,6 +17,7 @@ import (
 // Options are what a Collector is made of.
 type Options struct {
 	Config    Config
+	Dags      DagsConfig
 	Airflow   airflow.Config
 	Telemetry *Telemetry // shared by the collectors before and after a reload
 	Ledger    *Ledger    // likewise
@@ -33,6 +34,7 @@ const (
 // Collector asks one Airflow, one collection at a time. It is safe for concurrent use.
 type Collector struct {
 	cfg       Config
+	limit     *gaugeLimit
 	client    *airflow.Client
 	telemetry *Telemetry
 	ledger    *Ledger
@@ -66,6 +68,10 @@ func New(o Options) (*Collector, error) {
 	if err := o.Config.Validate(); err != nil {
 		return nil, err
 	}
+	dags, err := o.Dags.selection()
+	if err != nil {
+		return nil, err
+	}
 	c := &Collector{cfg: o.Config, telemetry: o.Telemetry, ledger: o.Ledger, report: reporter{logger: o.Logger}}
 	o.Airflow.Observe = c.observe
 	client, err := airflow.New(o.Airflow)
@@ -75,16 +81,18 @@ func New(o Options) (*Collector, error) {
 	c.client = client
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.ledger.configure(&o.Config)
+	c.limit = newGaugeLimit(c.ledger, o.Config.maxSeries())
 	books := c.ledger.open(o.Airflow.URL)
+	books.choose(dags)
 	followers := []part{newAttemptsPart(&o.Config, o.Airflow.Concurrency, books)}
 	if o.Config.Blocked.Enabled {
 		followers = append(followers, newBlockedPart(&o.Config, o.Airflow.Concurrency, books))
 	}
 	for stage, parts := range [stageCount + 1][]part{{
 		healthPart{},
-		newTaskInstancesPart(o.Config.MaxRows, o.Airflow.List == airflow.ListGet),
-		newDagRunsPart(&o.Config, books),
-		newDagsPart(o.Config.Fanout),
+		newTaskInstancesPart(&o.Config, o.Airflow.List == airflow.ListGet, dags),
+		newDagRunsPart(&o.Config, books, dags),
+		newDagsPart(o.Config.Fanout, dags),
 	}, followers, {
 		poolsPart{}, newImportErrorsPart(),
 	}} {

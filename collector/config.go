@@ -38,6 +38,15 @@ type Config struct {
 	DurationBuckets []time.Duration `yaml:"duration_buckets"`
 	WaitBuckets     []time.Duration `yaml:"wait_buckets"`
 
+	// TaskLabels lets series be those of single tasks; else their task_id is
+	// empty and they are the sums of their DAG.
+	TaskLabels bool `yaml:"task_labels"`
+	// DurationTaskLabels adds the task_id to run times.
+	DurationTaskLabels bool `yaml:"duration_task_labels"`
+	// MaxSeries is how many series there are at most, of all families that grow
+	// with DAGs, buckets included. What is above counts as other. Nil: [DefaultMaxSeries].
+	MaxSeries *int `yaml:"max_series"`
+
 	Blocked BlockedConfig `yaml:"blocked"`
 }
 
@@ -71,6 +80,7 @@ func DefaultConfig() Config {
 		Fanout:            10,
 		LookbackFanout:    10,
 		SeedHold:          time.Minute,
+		TaskLabels:        true,
 		Histograms:        HistogramsBoth,
 		Blocked:           BlockedConfig{Enabled: true, Stalled: true, After: time.Minute, Refresh: 2 * time.Minute},
 		DurationBuckets: []time.Duration{
@@ -113,7 +123,27 @@ func (c *Config) Validate() error {
 	case !rising(c.WaitBuckets):
 		return fmt.Errorf("collector.wait_buckets: want at least one bound, each larger than the one before")
 	}
+	return c.validateSeries()
+}
+
+func (c *Config) validateSeries() error {
+	switch {
+	case c.maxSeries() < minMaxSeries:
+		return fmt.Errorf("collector.max_series: %d, want at least %d; leave it out for %d", c.maxSeries(), minMaxSeries, DefaultMaxSeries)
+	case c.DurationTaskLabels && !c.TaskLabels:
+		return fmt.Errorf("collector.duration_task_labels: true needs collector.task_labels: true")
+	case c.DurationTaskLabels && c.MaxSeries == nil && c.Histograms != HistogramsNative:
+		return fmt.Errorf("collector.duration_task_labels: true takes up to %d series for each task; set collector.histograms: native, or collector.max_series to what Prometheus may take",
+			2*(len(c.DurationBuckets)+3))
+	}
 	return nil
+}
+
+func (c *Config) maxSeries() int {
+	if c.MaxSeries == nil {
+		return DefaultMaxSeries
+	}
+	return *c.MaxSeries
 }
 
 // rising reports whether there are bounds and each is larger than the one before, the first than 0.

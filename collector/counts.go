@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,6 +23,10 @@ type Ledger struct {
 	shape histogramShape
 	fresh map[*series]struct{} // those whose counts are held back
 
+	maxSeries int
+	dags      int  // that there are; 0: not known
+	taskless  bool // the label task_id is empty
+
 	finished, retries, started        *vector
 	duration, queueWait, scheduleWait *vector
 	runsFinished                      *vector
@@ -32,6 +37,7 @@ type Ledger struct {
 type histogramShape struct {
 	kind            string
 	duration, waits string
+	tasks           bool // Config.DurationTaskLabels
 }
 
 // vector is a metric family of the ledger.
@@ -39,15 +45,50 @@ type vector struct {
 	prometheus.Collector
 	// counter returns how to count into a series, which exists from then on, at 0.
 	counter func(labels []string) func(float64)
-	// prune drops the series of a DAG.
-	prune  func(prometheus.Labels) int
-	series map[string]*series
+	drop    func(labels ...string) bool
+	series  map[string]*series // by label set; those without room lead to that of other
+
+	id        metricID
+	dag, task int // where these labels are; -1: nowhere
+	histogram bool
+	pairs     bool // success and failed are born together
+	cost      int  // series of a label set, buckets included
+	lines     int  // series in all
+	taskLines int  // of these, of single tasks
+	dropped   int  // series of label sets that have none of their own
+}
+
+// ofTask reports whether a label set is that of a single task.
+func (v *vector) ofTask(labels []string) bool {
+	return v.task >= 0 && labels[v.task] != "" && labels[v.task] != other
+}
+
+// born adds so many label sets like this one.
+func (v *vector) born(labels []string, n int) {
+	v.lines += n * v.cost
+	if v.ofTask(labels) {
+		v.taskLines += n * v.cost
+	}
+}
+
+// folded is the label set that one without room counts as.
+func (v *vector) folded(labels []string) []string {
+	labels = slices.Clone(labels)
+	if v.task >= 0 && labels[v.task] != "" {
+		if labels[v.task] != other {
+			labels[v.task] = other
+			return labels
+		}
+	}
+	labels[v.dag] = other
+	return labels
 }
 
 // series is one label set. What it counts is held back until a scrape has
 // delivered it at 0 and all scrapers had the time to come: increase() cannot
 // see the first sample of a series.
 type series struct {
+	key       string
 	count     func(float64)
 	number    int       // in the order of birth
 	delivered time.Time // zero: not yet
@@ -67,44 +108,61 @@ func NewLedger() *Ledger {
 func newCounter(id metricID) *vector {
 	vec := prometheus.NewCounterVec(counterOpts(id), table[id].Labels)
 	return &vector{
-		Collector: vec, prune: vec.DeletePartialMatch, series: map[string]*series{},
+		Collector: vec, drop: vec.DeleteLabelValues, series: map[string]*series{},
 		counter: func(labels []string) func(float64) { return vec.WithLabelValues(labels...).Add },
+		id:      id, dag: dagLabel[id], task: taskLabel[id], cost: 1,
+		pairs: id == taskInstancesFinished || id == dagRunsFinished,
 	}
 }
 
-func newHistogram(id metricID, kind string, buckets []time.Duration) *vector {
+// newHistogram returns an empty one. A native one is a single series.
+func newHistogram(id metricID, cfg *Config, buckets []time.Duration) *vector {
+	labels, cost := table[id].Labels, 1
+	if id == taskDuration && cfg.DurationTaskLabels {
+		labels = durationByTask
+	}
 	o := prometheus.HistogramOpts{Name: table[id].Name, Help: table[id].Help}
-	if kind != HistogramsNative {
+	if cfg.Histograms != HistogramsNative {
 		for _, b := range buckets {
 			o.Buckets = append(o.Buckets, b.Seconds())
 		}
+		cost = len(buckets) + 3 // the bucket +Inf, the sum and the count
 	}
-	if kind != HistogramsClassic {
+	if cfg.Histograms != HistogramsClassic {
 		o.NativeHistogramBucketFactor = 1.1
 		o.NativeHistogramMaxBucketNumber = 160
 	}
-	vec := prometheus.NewHistogramVec(o, table[id].Labels)
+	vec := prometheus.NewHistogramVec(o, labels)
 	return &vector{
-		Collector: vec, prune: vec.DeletePartialMatch, series: map[string]*series{},
+		Collector: vec, drop: vec.DeleteLabelValues, series: map[string]*series{},
 		counter: func(labels []string) func(float64) { return vec.WithLabelValues(labels...).Observe },
+		id:      id, dag: slices.Index(labels, "dag_id"), task: slices.Index(labels, "task_id"), histogram: true, cost: cost,
 	}
 }
 
 // configure takes over what the configuration says. Histograms whose shape
-// changes begin anew.
+// changes, and counters whose tasks do, begin anew.
 func (l *Ledger) configure(cfg *Config) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.hold = cfg.SeedHold
-	shape := histogramShape{cfg.Histograms, boundsText(cfg.DurationBuckets), boundsText(cfg.WaitBuckets)}
-	if l.duration == nil || shape.kind != l.shape.kind || shape.duration != l.shape.duration {
-		l.duration = newHistogram(taskDuration, cfg.Histograms, cfg.DurationBuckets)
-		l.runDuration = newHistogram(dagRunDuration, cfg.Histograms, cfg.DurationBuckets)
+	l.maxSeries = cfg.maxSeries()
+	if l.taskless == cfg.TaskLabels {
+		l.taskless = !cfg.TaskLabels
+		l.finished, l.retries = newCounter(taskInstancesFinished), newCounter(taskRetries)
 	}
-	if l.queueWait == nil || shape.kind != l.shape.kind || shape.waits != l.shape.waits {
-		l.queueWait = newHistogram(taskQueueWait, cfg.Histograms, cfg.WaitBuckets)
-		l.scheduleWait = newHistogram(taskScheduleWait, cfg.Histograms, cfg.WaitBuckets)
-		l.startDelay = newHistogram(dagRunStartDelay, cfg.Histograms, cfg.WaitBuckets)
+	shape := histogramShape{cfg.Histograms, boundsText(cfg.DurationBuckets), boundsText(cfg.WaitBuckets), cfg.DurationTaskLabels}
+	sameKind := l.duration != nil && shape.kind == l.shape.kind
+	if !sameKind || shape.duration != l.shape.duration || shape.tasks != l.shape.tasks {
+		l.duration = newHistogram(taskDuration, cfg, cfg.DurationBuckets)
+	}
+	if !sameKind || shape.duration != l.shape.duration {
+		l.runDuration = newHistogram(dagRunDuration, cfg, cfg.DurationBuckets)
+	}
+	if !sameKind || shape.waits != l.shape.waits {
+		l.queueWait = newHistogram(taskQueueWait, cfg, cfg.WaitBuckets)
+		l.scheduleWait = newHistogram(taskScheduleWait, cfg, cfg.WaitBuckets)
+		l.startDelay = newHistogram(dagRunStartDelay, cfg, cfg.WaitBuckets)
 	}
 	l.shape = shape
 }
@@ -131,6 +189,11 @@ func (l *Ledger) open(url string) *books {
 func (l *Ledger) vectors() []*vector {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.families()
+}
+
+// families are all vectors. Ledger.mu must be held.
+func (l *Ledger) families() []*vector {
 	all := []*vector{l.finished, l.retries, l.started, l.runsFinished}
 	if l.duration != nil {
 		all = append(all, l.duration, l.queueWait, l.scheduleWait, l.runDuration, l.startDelay)
@@ -189,14 +252,25 @@ func (l *Ledger) deliver(births int, now time.Time) {
 
 // of returns a series of v, which exists from now on. Ledger.mu must be held.
 func (l *Ledger) of(v *vector, labels ...string) *series {
-	key := strings.Join(labels, "\xff")
-	s := v.series[key]
-	if s == nil {
-		l.born++
-		s = &series{count: v.counter(labels), number: l.born}
-		v.series[key] = s
-		l.fresh[s] = struct{}{}
+	if l.taskless && v.task >= 0 {
+		labels[v.task] = ""
 	}
+	key := keyOfLabels(labels)
+	if s := v.series[key]; s != nil {
+		return s
+	}
+	if !l.admits(v, labels) {
+		if v.task < 0 || labels[v.task] != other { // or else it stands for others, which are counted
+			v.dropped += v.cost
+		}
+		v.series[key] = l.of(v, v.folded(labels)...)
+		return v.series[key]
+	}
+	l.born++
+	s := &series{key: key, count: v.counter(labels), number: l.born}
+	v.series[key] = s
+	v.born(labels, 1)
+	l.fresh[s] = struct{}{}
 	return s
 }
 
@@ -236,7 +310,11 @@ func (l *Ledger) observeRun(t *airflow.TaskInstance, state airflow.State) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.of(l.duration, t.DagID, string(state)).add(t.Duration.Seconds())
+	labels := []string{t.DagID, string(state)}
+	if l.shape.tasks {
+		labels = []string{t.DagID, t.TaskID, string(state)}
+	}
+	l.of(l.duration, labels...).add(t.Duration.Seconds())
 }
 
 // countStart counts an attempt that was started, and how long it waited for
@@ -286,23 +364,35 @@ func (l *Ledger) dagIDs() map[string]struct{} {
 	ids := map[string]struct{}{}
 	for _, v := range []*vector{l.finished, l.retries, l.runsFinished} {
 		for key := range v.series {
-			id, _, _ := strings.Cut(key, "\xff")
+			id, _, _ := strings.Cut(key, separator)
 			ids[id] = struct{}{}
 		}
 	}
+	delete(ids, other)
 	return ids
 }
 
-// forget drops the series of a DAG that is gone.
-func (l *Ledger) forget(dagID string) {
+// forget drops the series of DAGs that are gone.
+func (l *Ledger) forget(gone func(dagID string) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, v := range []*vector{l.finished, l.retries, l.duration, l.runsFinished, l.runDuration, l.startDelay} {
-		v.prune(prometheus.Labels{"dag_id": dagID})
+	for _, v := range l.families() {
+		if v.dag < 0 {
+			continue
+		}
 		for key, s := range v.series {
-			if key == dagID || strings.HasPrefix(key, dagID+"\xff") {
-				delete(v.series, key)
+			labels := strings.Split(key, separator)
+			if labels[v.dag] == other || !gone(labels[v.dag]) {
+				continue
+			}
+			delete(v.series, key)
+			switch {
+			case s.key == key:
+				v.drop(labels...)
+				v.born(labels, -1)
 				delete(l.fresh, s)
+			case v.task < 0 || labels[v.task] != other:
+				v.dropped -= v.cost
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package collector
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
@@ -40,13 +41,14 @@ type dagRunsPart struct {
 	maxRows   int
 	fanout    int // requests for the last runs of single DAGs
 	books     *books
+	dags      selection
 	lastTotal int
 	window    time.Duration                // of a listing of runs that ended; 0: as long as need be
 	queued    map[airflow.RunRef]time.Time // when queued runs were first seen
 }
 
-func newDagRunsPart(cfg *Config, books *books) *dagRunsPart {
-	return &dagRunsPart{maxRows: cfg.MaxRows, fanout: cfg.LookbackFanout, books: books}
+func newDagRunsPart(cfg *Config, books *books, dags selection) *dagRunsPart {
+	return &dagRunsPart{maxRows: cfg.MaxRows, fanout: cfg.LookbackFanout, books: books, dags: dags}
 }
 
 func (*dagRunsPart) name() string          { return "dag_runs" }
@@ -66,6 +68,7 @@ func (p *dagRunsPart) fetch(ctx context.Context, client *airflow.Client, known f
 			return nil, err
 		}
 	}
+	v.active, v.ended = p.dags.runs(v.active), p.dags.runs(v.ended)
 	if dags, ok := known[(*dagsPart)(nil).name()].value.(*dagsValue); ok {
 		v.dags = dags.dags
 	}
@@ -103,7 +106,7 @@ func (p *dagRunsPart) learnLast(ctx context.Context, client *airflow.Client, v *
 	last.take(v.ended)
 	last.take(v.active)
 	found, err := last.search(ctx, client, v.at, p.books.runsEndedSince(), p.maxRows)
-	p.books.sightRuns(found, v.dags)
+	p.books.sightRuns(p.dags.runs(found), v.dags)
 	ids := last.wanted(v.dags, activeRunsOf(v.active), v.at)
 	for requests := 0; err == nil && len(ids) > 0 && requests < p.fanout; ids = ids[1:] {
 		var n int
@@ -112,6 +115,7 @@ func (p *dagRunsPart) learnLast(ctx context.Context, client *airflow.Client, v *
 	}
 	v.unknown = last.unknown(v.dags)
 	v.last = last.copy()
+	maps.DeleteFunc(v.last, func(dagID string, _ lastRun) bool { return !p.dags.has(dagID) })
 }
 
 // listActive does without the queued runs, in which nothing ends, when there are too many.

@@ -17,7 +17,7 @@ import (
 type dagsValue struct {
 	at      time.Time // when they were listed, on Airflow's clock
 	dags    map[string]dagFacts
-	visible int // how many were listed
+	visible int // how many were listed, whether they are wanted or not
 	// gone are those that are missing from this listing as from the one before
 	// and have no active runs. They are told once: this value may be seen by
 	// several collections, and at tells it from the next.
@@ -36,6 +36,7 @@ type dagFacts struct {
 // earlier collection, so that it waits for no other part.
 type dagsPart struct {
 	fanout   int
+	selected selection
 	listings int
 	taggedAt time.Time // of the newest listing with tags
 	known    map[string]*knownDag
@@ -59,8 +60,8 @@ const (
 	longestRunsAge = 5 * time.Minute
 )
 
-func newDagsPart(fanout int) *dagsPart {
-	return &dagsPart{fanout: fanout, known: map[string]*knownDag{}}
+func newDagsPart(fanout int, selected selection) *dagsPart {
+	return &dagsPart{fanout: fanout, selected: selected, known: map[string]*knownDag{}}
 }
 
 func (*dagsPart) name() string { return "dags" }
@@ -86,6 +87,8 @@ func (p *dagsPart) fetch(ctx context.Context, client *airflow.Client, known fact
 	if err != nil {
 		return nil, err
 	}
+	visible := len(listed)
+	listed = p.selected.dags(listed)
 	asked, err := p.ask(ctx, client, p.unlisted(listed, active))
 	if err != nil {
 		return nil, err
@@ -96,7 +99,7 @@ func (p *dagsPart) fetch(ctx context.Context, client *airflow.Client, known fact
 	p.listings++
 	p.soon.Store(active == nil && p.listings == 1)
 	v := p.sum(listed, asked, active)
-	v.at, v.visible = at, len(listed)
+	v.at, v.visible = at, visible
 	return v, nil
 }
 

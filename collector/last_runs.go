@@ -221,10 +221,10 @@ func (l *lastRuns) read(ctx context.Context, client *airflow.Client, dagID strin
 }
 
 // forget drops DAGs that are gone.
-func (l *lastRuns) forget(dagID string) {
+func (l *lastRuns) forget(gone func(dagID string) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.dags, dagID)
+	maps.DeleteFunc(l.dags, func(dagID string, _ *lastRun) bool { return gone(dagID) })
 }
 
 // addIDs adds the DAGs of which something is known.

@@ -32,7 +32,8 @@ type books struct {
 	ledger *Ledger
 	last   *lastRuns
 
-	mu sync.Mutex // guards what follows
+	mu   sync.Mutex // guards what follows
+	dags selection
 	// start is when the first complete collection began; what ended before does not count. Zero: not yet.
 	start    time.Time
 	listedAt time.Time // of the newest listing of runs; zero before the first
@@ -384,51 +385,4 @@ func (b *books) prune(now time.Time) {
 			delete(b.floors, ref)
 		}
 	}
-}
-
-// listDags forgets the DAGs that are gone: those that the listing says are, and,
-// should that have been missed, those that are missing from two of them and have no active runs.
-func (b *books) listDags(v *dagsValue) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !v.at.After(b.dagsAt) {
-		return
-	}
-	b.dagsAt = v.at
-	for _, id := range v.gone {
-		b.forget(id)
-	}
-	active := map[string]bool{}
-	for ref, r := range b.runs {
-		active[ref.DagID] = active[ref.DagID] || !r.ended
-	}
-	missed := map[string]int{}
-	known := b.ledger.dagIDs()
-	b.last.addIDs(known)
-	for id := range known {
-		if _, here := v.dags[id]; here || active[id] {
-			continue
-		}
-		if missed[id] = b.missed[id] + 1; missed[id] == goneAfter {
-			b.forget(id)
-			delete(missed, id)
-		}
-	}
-	b.missed = missed
-}
-
-// forget drops a DAG that is gone, with its series. books.mu must be held.
-func (b *books) forget(dagID string) {
-	for ref := range b.runs {
-		if ref.DagID == dagID {
-			delete(b.runs, ref)
-		}
-	}
-	for ref := range b.floors {
-		if ref.DagID == dagID {
-			delete(b.floors, ref)
-		}
-	}
-	b.ledger.forget(dagID)
-	b.last.forget(dagID)
 }

@@ -63,6 +63,7 @@ const (
 	scrapeBudget
 	clockSkew
 	visibleDags
+	droppedSeries
 
 	taskInstancesFinished
 	taskRetries
@@ -105,7 +106,7 @@ var table = [metricCount]Metric{
 	queueTaskInstances:      {"airflow_queue_task_instances", "gauge", []string{"queue", "state"}, "Task instances queued for and running in each worker queue. Dense over the two states, for each queue seen since the exporter started."},
 	poolSlots:               {"airflow_pool_slots", "gauge", []string{"pool", "state"}, "Slots of the pool that are open, running, queued, scheduled or deferred. An unlimited pool has no open ones."},
 	poolSize:                {"airflow_pool_size_slots", "gauge", []string{"pool"}, "Configured slots of the pool, +Inf for an unlimited one."},
-	poolUsedSlots:           {"airflow_pool_used_slots", "gauge", []string{"pool", "dag_id"}, "Slots of the pool that queued and running task instances of the DAG hold. Sparse."},
+	poolUsedSlots:           {"airflow_pool_used_slots", "gauge", []string{"pool", "dag_id"}, "Slots of the pool that queued and running task instances of the DAG hold; dag_id __other__: those of DAGs that are not selected or have no room. Sparse."},
 	poolOldest:              {"airflow_pool_oldest_timestamp_seconds", "gauge", []string{"pool", "queue", "state"}, "Since when the oldest queued or scheduled task instance of the pool has been waiting. Sparse."},
 
 	dagRuns:                {"airflow_dag_runs", "gauge", []string{"dag_id", "state"}, "Queued and running runs. Dense over the two states for each DAG that is not paused."},
@@ -132,12 +133,13 @@ var table = [metricCount]Metric{
 	collectorTruncated:   {"airflow_exporter_collector_truncated", "gauge", []string{"collector"}, "1: a limit cut what this part could fetch; details are missing."},
 	scrapeBudget:         {"airflow_exporter_scrape_budget_seconds", "gauge", nil, "How long this scrape was allowed to take."},
 	clockSkew:            {"airflow_exporter_clock_skew_seconds", "gauge", nil, "The exporter's clock minus Airflow's: 0 when they agree as far as HTTP tells, which is to two seconds."},
-	visibleDags:          {"airflow_exporter_visible_dags", "gauge", nil, "DAGs that Airflow lists for the account, stale ones left out. A fall may mean that it lost rights."},
+	visibleDags:          {"airflow_exporter_visible_dags", "gauge", nil, "DAGs that Airflow lists for the account, stale ones left out, whether dags.include selects them or not. A fall may mean that it lost rights."},
+	droppedSeries:        {"airflow_exporter_dropped_series", "gauge", []string{"family"}, "Series that collector.max_series left no room for: counted as __other__, or left out. Buckets count. Dense over the families that have a dag_id."},
 
-	taskInstancesFinished: {"airflow_task_instances_finished_total", "counter", []string{"dag_id", "task_id", "state"}, "Task instances that reached success, failed, skipped or upstream_failed since the exporter started, each attempt once."},
+	taskInstancesFinished: {"airflow_task_instances_finished_total", "counter", []string{"dag_id", "task_id", "state"}, "Task instances that reached success, failed, skipped or upstream_failed since the exporter started, each attempt once. With collector.task_labels: false the task_id of this and all other families is empty."},
 	taskRetries:           {"airflow_task_retries_total", "counter", []string{"dag_id", "task_id"}, "Attempts that failed and were followed by another, or will be."},
 	taskInstancesStarted:  {"airflow_task_instances_started_total", "counter", []string{"pool", "queue"}, "Attempts first seen running, or found ended with a start."},
-	taskDuration:          {"airflow_task_duration_seconds", "histogram", []string{"dag_id", "state"}, "How long ended attempts ran, by success or failed; those that were retried failed. Of sensors that reschedule: their last poke."},
+	taskDuration:          {"airflow_task_duration_seconds", "histogram", []string{"dag_id", "state"}, "How long ended attempts ran, by success or failed; those that were retried failed. Of sensors that reschedule: their last poke. By task_id, too, with collector.duration_task_labels."},
 	taskQueueWait:         {"airflow_task_queue_wait_seconds", "histogram", []string{"pool", "queue"}, "From queued to running, of each attempt."},
 	dagRunsFinished:       {"airflow_dag_runs_finished_total", "counter", []string{"dag_id", "run_type", "state"}, "Runs that ended in success or failed since the exporter started, each end once."},
 	dagRunDuration:        {"airflow_dag_run_duration_seconds", "histogram", []string{"dag_id", "state"}, "From start to end of runs."},
@@ -170,11 +172,23 @@ func describeTable() [metricCount]*prometheus.Desc {
 // exposition collects series, each label set once, so that a mistake in one
 // part can never spoil the scrape. It is a prometheus.Collector.
 type exposition struct {
-	series   map[string]prometheus.Metric
-	included []*exposition // of other families
+	seen     map[string]struct{} // label sets, with the name of their family
+	metrics  []prometheus.Metric // of families without dag_id
+	byDag    []gaugeSample       // of those with one
+	totals   int                 // metrics that count towards the limit on series
+	included []*exposition
+	fitted   *fit // what the gauges by DAG of those come to; nil: nothing
 }
 
-func newExposition() *exposition { return &exposition{series: map[string]prometheus.Metric{}} }
+// gaugeSample is a gauge by DAG, which may have to go for want of room.
+type gaugeSample struct {
+	id     metricID
+	labels []string
+	value  float64
+	metric prometheus.Metric
+}
+
+func newExposition() *exposition { return &exposition{seen: map[string]struct{}{}} }
 
 // gauge adds one sample. A label set that is there already, or one that
 // Prometheus would refuse, is a bug of the caller: it panics, and the part is
@@ -184,14 +198,27 @@ func (e *exposition) gauge(id metricID, value float64, labels ...string) {
 	if err != nil {
 		panic(err)
 	}
-	key := table[id].Name + "\xff" + strings.Join(labels, "\xff")
-	if _, again := e.series[key]; again {
+	key := table[id].Name + separator + keyOfLabels(labels)
+	if _, again := e.seen[key]; again {
 		panic(fmt.Sprintf("%s%q is emitted twice", table[id].Name, labels))
 	}
-	e.series[key] = m
+	e.seen[key] = struct{}{}
+	if dagLabel[id] < 0 {
+		e.metrics = append(e.metrics, m)
+		if slices.Contains(totals, id) {
+			e.totals++
+		}
+		return
+	}
+	e.byDag = append(e.byDag, gaugeSample{id, labels, value, m})
 }
 
-// include adds what was rendered before, without copying it.
+// separator is between labels in the key of a label set; none contains it, which is no UTF-8.
+const separator = "\xff"
+
+func keyOfLabels(labels []string) string { return strings.Join(labels, separator) }
+
+// include adds what was rendered before, without copying it; its gauges by DAG are in fitted.
 func (e *exposition) include(other *exposition) { e.included = append(e.included, other) }
 
 // Describe implements prometheus.Collector.
@@ -203,11 +230,14 @@ func (e *exposition) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (e *exposition) Collect(ch chan<- prometheus.Metric) {
-	for _, m := range e.series {
+	for _, m := range e.metrics {
 		ch <- m
 	}
 	for _, other := range e.included {
 		other.Collect(ch)
+	}
+	if e.fitted != nil {
+		e.fitted.collect(ch)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 )
 
 const (
@@ -31,9 +32,13 @@ func (c *Collector) ServeMetrics(w http.ResponseWriter, r *http.Request, also pr
 	snapshot := c.Snapshot(ctx)
 	snapshot.Budget = budget
 	births := c.ledger.births()
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(snapshot.render())
-	promhttp.HandlerFor(prometheus.Gatherers{also, registry}, promhttp.HandlerOpts{
+	// Rendered when the counters and histograms are gathered: what they leave is for gauges.
+	gauges := prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		registry := prometheus.NewRegistry()
+		registry.MustRegister(snapshot.render())
+		return registry.Gather()
+	})
+	promhttp.HandlerFor(prometheus.Gatherers{also, gauges}, promhttp.HandlerOpts{
 		ErrorHandling: promhttp.ContinueOnError,
 		ErrorLog:      gatherErrors{c},
 	}).ServeHTTP(w, r)

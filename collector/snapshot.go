@@ -15,6 +15,7 @@ type Snapshot struct {
 	skew      time.Duration
 	skewKnown bool
 	parts     []partSnapshot
+	limit     *gaugeLimit
 }
 
 // partSnapshot is one part as it was at that moment.
@@ -31,7 +32,7 @@ type partSnapshot struct {
 
 // snapshot copies what is known. Collector.mu must be held.
 func (c *Collector) snapshot() *Snapshot {
-	s := &Snapshot{up: c.up}
+	s := &Snapshot{up: c.up, limit: c.limit}
 	now := time.Now()
 	s.skew, s.skewKnown = c.client.ClockSkew()
 	if c.flight != nil {
@@ -76,6 +77,7 @@ func (s *Snapshot) render() *exposition {
 		}
 		p.emit(e)
 	}
+	s.limit.emit(e)
 	return e
 }
 

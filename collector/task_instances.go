@@ -13,7 +13,7 @@ import (
 // were too many to list, all but states is nil.
 type taskInstancesValue struct {
 	at    time.Time              // when they were listed, on Airflow's clock
-	rows  []airflow.TaskInstance // all of them, for the parts that follow
+	rows  []airflow.TaskInstance // those of the DAGs that are wanted, for the parts that follow
 	since []time.Time            // since when each of the rows waits or works
 	// missing counts what could not be listed, by state; the other fields lack these states.
 	missing map[airflow.State]int
@@ -28,7 +28,7 @@ type taskInstancesValue struct {
 }
 
 type (
-	task struct{ dagID, taskID string }
+	task struct{ dagID, taskID string } // no taskID: all tasks of the DAG
 	// taskState and its like are label sets.
 	taskState struct {
 		task
@@ -51,8 +51,10 @@ type (
 
 // taskInstancesPart lists the unfinished task instances, and counts those without a state.
 type taskInstancesPart struct {
-	maxRows int
-	byGet   bool // airflow.list: get
+	maxRows  int
+	taskless bool // the label task_id is empty
+	byGet    bool // airflow.list: get
+	dags     selection
 
 	states    []airflow.State
 	lastTotal int
@@ -80,8 +82,8 @@ const (
 	headroom = 1.5
 )
 
-func newTaskInstancesPart(maxRows int, byGet bool) *taskInstancesPart {
-	return &taskInstancesPart{maxRows: maxRows, byGet: byGet, queues: map[string]struct{}{}}
+func newTaskInstancesPart(cfg *Config, byGet bool, dags selection) *taskInstancesPart {
+	return &taskInstancesPart{maxRows: cfg.MaxRows, taskless: !cfg.TaskLabels, byGet: byGet, dags: dags, queues: map[string]struct{}{}}
 }
 
 func (*taskInstancesPart) name() string          { return "task_instances" }
@@ -228,7 +230,7 @@ func (p *taskInstancesPart) listOnce(ctx context.Context, client *airflow.Client
 // sum sums up all rows of a listing, from which the missing states are absent.
 func (p *taskInstancesPart) sum(rows []airflow.TaskInstance, missing map[airflow.State]int, at time.Time) *taskInstancesValue {
 	v := newTaskInstancesValue(p.states)
-	v.at, v.rows, v.missing = at, rows, missing
+	v.at, v.missing = at, missing
 	seen := make(map[attempt]attemptSeen, len(rows))
 	for i := range rows {
 		t := &rows[i]
@@ -241,7 +243,13 @@ func (p *taskInstancesPart) sum(rows []airflow.TaskInstance, missing map[airflow
 			now.state, now.entered = t.State, at
 		}
 		seen[a] = now
-		v.add(t, now)
+		since, dagID := waitsSince(t, now), other
+		if p.dags.has(t.DagID) {
+			dagID = t.DagID
+			v.rows, v.since = append(v.rows, *t), append(v.since, since)
+			v.add(t, taskOf(t, p.taskless), since)
+		}
+		v.addTotals(t, dagID, since)
 	}
 	p.attempts, p.lastTotal = seen, len(rows)
 	for state, n := range missing {
@@ -298,25 +306,34 @@ func newTaskInstancesValue(states []airflow.State) *taskInstancesValue {
 	return v
 }
 
-// add counts one unfinished task instance.
-func (v *taskInstancesValue) add(t *airflow.TaskInstance, s attemptSeen) {
-	task := task{t.DagID, t.TaskID}
-	since := waitsSince(t, s)
-	v.since = append(v.since, since)
-	v.states[t.State]++
-	v.tasks[taskState{task, t.State}]++
+// taskOf is what an instance counts as.
+func taskOf(t *airflow.TaskInstance, taskless bool) task {
+	if taskless {
+		return task{dagID: t.DagID}
+	}
+	return task{t.DagID, t.TaskID}
+}
+
+// add counts one unfinished task instance of a DAG that is wanted.
+func (v *taskInstancesValue) add(t *airflow.TaskInstance, as task, since time.Time) {
+	v.tasks[taskState{as, t.State}]++
 	if t.TryNumber > 1 || t.State == airflow.StateUpForRetry {
-		v.retrying[task]++
+		v.retrying[as]++
 	}
 	earliest(v.oldest, dagState{t.DagID, t.State}, since)
+}
+
+// addTotals counts one of any DAG: states, queues and pools are those of Airflow as a whole.
+func (v *taskInstancesValue) addTotals(t *airflow.TaskInstance, dagID string, since time.Time) {
+	v.states[t.State]++
 	switch t.State {
 	case airflow.StateQueued:
 		v.queues[queueState{t.Queue, t.State}]++
-		v.usedSlots[poolDag{t.Pool, t.DagID}] += t.PoolSlots
+		v.usedSlots[poolDag{t.Pool, dagID}] += t.PoolSlots
 		earliest(v.poolOldest, poolQueueState{t.Pool, t.Queue, t.State}, since)
 	case airflow.StateRunning:
 		v.queues[queueState{t.Queue, t.State}]++
-		v.usedSlots[poolDag{t.Pool, t.DagID}] += t.PoolSlots
+		v.usedSlots[poolDag{t.Pool, dagID}] += t.PoolSlots
 	case airflow.StateScheduled:
 		earliest(v.poolOldest, poolQueueState{t.Pool, t.Queue, t.State}, since)
 	}

@@ -29,10 +29,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // world is an Airflow, and an exporter that asks it, on one fake clock.
 type world struct {
-	t         *testing.T
+	t         testing.TB
 	airflow   *airflowtest.Server
 	collector *Collector
 	registry  *prometheus.Registry
+	check     func(exposition string) // of each scrape; nil: none
 	log       bytes.Buffer
 }
 
@@ -55,8 +56,14 @@ func (w *world) restarted(change func(*Options)) *world {
 
 func (w *world) start(change func(*Options)) {
 	w.t.Helper()
+	w.startWith(NewLedger(), change)
+}
+
+// startWith starts an exporter with a ledger that may hold something.
+func (w *world) startWith(ledger *Ledger, change func(*Options)) {
+	w.t.Helper()
 	w.registry = prometheus.NewRegistry()
-	options := Options{Config: DefaultConfig(), Airflow: airflow.DefaultConfig(), Telemetry: NewTelemetry(), Ledger: NewLedger(), Logger: level.NewFilter(log.NewLogfmtLogger(&w.log), level.AllowWarn())}
+	options := Options{Config: DefaultConfig(), Dags: DefaultDagsConfig(), Airflow: airflow.DefaultConfig(), Telemetry: NewTelemetry(), Ledger: ledger, Logger: level.NewFilter(log.NewLogfmtLogger(&w.log), level.AllowWarn())}
 	options.Airflow.URL = w.airflow.URL
 	options.Airflow.DialContext = w.airflow.DialContext
 	options.Airflow.AllowInsecureHTTP = true // the connection is in memory
@@ -92,6 +99,9 @@ func (w *world) scrape(timeout time.Duration) string {
 	w.collector.ServeMetrics(recorder, r, w.registry)
 	if recorder.Code != 200 {
 		w.t.Fatalf("the scrape got %d: %s", recorder.Code, recorder.Body)
+	}
+	if w.check != nil {
+		w.check(recorder.Body.String())
 	}
 	return recorder.Body.String()
 }

@@ -1,0 +1,278 @@
+package collector
+
+import (
+	"maps"
+	"math"
+	"slices"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// remainders are how the gauges by DAG are summed up that find no room. Those
+// with nil cannot be, and are left out.
+var remainders = map[metricID]func(a, b float64) float64{
+	taskInstances:         sum,
+	taskInstancesOldest:   math.Min,
+	taskInstancesRetrying: sum,
+	taskInstancesBlocked:  sum,
+	poolUsedSlots:         sum,
+
+	dagRuns:                sum,
+	dagRunsOldest:          math.Min,
+	dagRunsStalled:         sum,
+	dagLastRunState:        nil,
+	dagLastRunEnd:          nil,
+	dagLastRunDuration:     nil,
+	dagLastSuccess:         nil,
+	dagLastSuccessDuration: nil,
+	dagNextRun:             nil,
+	dagAtMaxActiveRuns:     nil,
+	dagScheduleInterval:    nil,
+	dagPaused:              nil,
+	dagInfo:                nil,
+}
+
+func sum(a, b float64) float64 { return a + b }
+
+// gaugeLimit fits the gauges by DAG into what counters and histograms leave. A
+// DAG has all of its gauges, or its tasks are summed up, or it is summed up with
+// others. Those that had room come first, then the others by name. Some room
+// stays free whenever someone new gets in or someone has to go, so that no one
+// else has to when there are a few series more.
+type gaugeLimit struct {
+	ledger *Ledger
+	max    int
+
+	mu     sync.Mutex // guards what follows
+	newest *fit
+	of     []*exposition       // that the newest one was made of
+	size   ledgerSize          // likewise
+	tight  bool                // not all had room
+	named  map[string]struct{} // DAGs that have room, and
+	detail map[string]struct{} // those of them whose tasks have, too
+}
+
+// fit is what gauges by DAG come to.
+type fit struct {
+	whole   []*exposition // all of their gauges are part of it
+	metrics []prometheus.Metric
+	dropped map[metricID]int
+}
+
+// freeShare is which part of the room stays free.
+const freeShare = 16
+
+func newGaugeLimit(l *Ledger, maxSeries int) *gaugeLimit {
+	return &gaugeLimit{ledger: l, max: maxSeries}
+}
+
+// emit fits the gauges of what e includes, and tells what had no room.
+func (g *gaugeLimit) emit(e *exposition) {
+	size := g.ledger.size()
+	e.fitted = g.fit(e.included, size)
+	for _, id := range limited() {
+		e.gauge(droppedSeries, float64(size.dropped[id]+e.fitted.dropped[id]), table[id].Name)
+	}
+}
+
+// fit is made once for a collection, unless counters and histograms are born.
+func (g *gaugeLimit) fit(parts []*exposition, size ledgerSize) *fit {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.newest != nil && g.size.lines == size.lines && g.size.expected == size.expected && slices.Equal(g.of, parts) {
+		return g.newest
+	}
+	g.of, g.size = slices.Clone(parts), size
+	room, wanted := g.max, 0
+	for _, part := range parts {
+		room -= part.totals
+		wanted += len(part.byDag)
+	}
+	// When not all have room, what is going to be taken from them is not given to them first.
+	tight := max(room-size.expected, 0)
+	if g.tight {
+		g.tight = wanted > tight-tight/freeShare
+	} else {
+		g.tight = wanted > room-size.lines
+	}
+	if !g.tight {
+		g.newest, g.named, g.detail = &fit{whole: g.of}, nil, nil
+		return g.newest
+	}
+	g.newest = g.squeeze(parts, tight)
+	return g.newest
+}
+
+// dagGauges are the gauges of a DAG.
+type dagGauges struct {
+	own    []*gaugeSample // without a task_id
+	tasks  []*gaugeSample
+	folded folded // the tasks, summed up
+}
+
+// folded is what gauges come to that are summed up, by label set.
+type folded map[string]*gaugeSample
+
+// add adds a gauge as one with other labels, if it can be summed up.
+func (f folded) add(s *gaugeSample, labels []string) {
+	combine := remainders[s.id]
+	if combine == nil {
+		return
+	}
+	key := table[s.id].Name + separator + keyOfLabels(labels)
+	if old := f[key]; old != nil {
+		old.value = combine(old.value, s.value)
+		return
+	}
+	f[key] = &gaugeSample{id: s.id, labels: labels, value: s.value}
+}
+
+// with is the label set of a gauge with another value of the label at index i.
+func (s *gaugeSample) with(i int, value string) []string {
+	labels := slices.Clone(s.labels)
+	labels[i] = value
+	return labels
+}
+
+// squeeze decides which DAGs have room.
+func (g *gaugeLimit) squeeze(parts []*exposition, room int) *fit {
+	dags := byDag(parts)
+	rest := folded{} // at most
+	for _, d := range dags {
+		d.addTo(rest)
+	}
+	ids := slices.DeleteFunc(slices.Sorted(maps.Keys(dags)), func(id string) bool { return id == other })
+	q := quota{left: room - len(rest), free: room / freeShare}
+	g.named = q.admit(ids, g.named, func(id string) int { return len(dags[id].own) + len(dags[id].folded) })
+	ids = slices.DeleteFunc(ids, func(id string) bool { return !has(g.named, id) })
+	g.detail = q.admit(ids, g.detail, func(id string) int { return len(dags[id].tasks) - len(dags[id].folded) })
+
+	f := &fit{dropped: map[metricID]int{}}
+	rest = folded{}
+	for id, d := range dags {
+		switch {
+		case id == other: // those of DAGs that are not selected
+			d.addTo(rest)
+			continue
+		case !has(g.named, id):
+			d.addTo(rest)
+			f.drop(d.own)
+			f.drop(d.tasks)
+			continue
+		}
+		f.take(d.own)
+		if has(g.detail, id) {
+			f.take(d.tasks)
+			continue
+		}
+		f.drop(d.tasks)
+		f.takeFolded(d.folded)
+	}
+	f.takeFolded(rest)
+	return f
+}
+
+func byDag(parts []*exposition) map[string]*dagGauges {
+	dags := map[string]*dagGauges{}
+	for _, part := range parts {
+		for i := range part.byDag {
+			s := &part.byDag[i]
+			id := s.labels[dagLabel[s.id]]
+			d := dags[id]
+			if d == nil {
+				d = &dagGauges{folded: folded{}}
+				dags[id] = d
+			}
+			if task := taskLabel[s.id]; task >= 0 && s.labels[task] != "" {
+				d.tasks = append(d.tasks, s)
+				d.folded.add(s, s.with(task, other))
+				continue
+			}
+			d.own = append(d.own, s)
+		}
+	}
+	return dags
+}
+
+// addTo sums up a DAG with others.
+func (d *dagGauges) addTo(rest folded) {
+	for _, s := range d.own {
+		rest.add(s, s.with(dagLabel[s.id], other))
+	}
+	for _, s := range d.folded {
+		rest.add(s, s.with(dagLabel[s.id], other))
+	}
+}
+
+// quota is room that is given away.
+type quota struct{ left, free int }
+
+// admit gives room to those that had some, then to others.
+func (q *quota) admit(ids []string, before map[string]struct{}, cost func(id string) int) map[string]struct{} {
+	admitted := map[string]struct{}{}
+	give := func(to []string, room int) {
+		for _, id := range to {
+			if n := cost(id); n <= room {
+				room -= n
+				q.left -= n
+				admitted[id] = struct{}{}
+			}
+		}
+	}
+	var old, fresh []string
+	wanted := 0
+	for _, id := range ids {
+		if has(before, id) {
+			old = append(old, id)
+			wanted += cost(id)
+			continue
+		}
+		fresh = append(fresh, id)
+	}
+	if wanted <= q.left {
+		give(old, q.left)
+	} else {
+		give(old, q.left-q.free)
+	}
+	give(fresh, q.left-q.free)
+	return admitted
+}
+
+func has(set map[string]struct{}, id string) bool {
+	_, ok := set[id]
+	return ok
+}
+
+func (f *fit) take(samples []*gaugeSample) {
+	for _, s := range samples {
+		f.metrics = append(f.metrics, s.metric)
+	}
+}
+
+func (f *fit) takeFolded(samples folded) {
+	for _, s := range samples {
+		m, err := prometheus.NewConstMetric(descs[s.id], prometheus.GaugeValue, s.value, s.labels...)
+		if err != nil {
+			panic(err) // the same labels were accepted before
+		}
+		f.metrics = append(f.metrics, m)
+	}
+}
+
+func (f *fit) drop(samples []*gaugeSample) {
+	for _, s := range samples {
+		f.dropped[s.id]++
+	}
+}
+
+func (f *fit) collect(ch chan<- prometheus.Metric) {
+	for _, part := range f.whole {
+		for i := range part.byDag {
+			ch <- part.byDag[i].metric
+		}
+	}
+	for _, m := range f.metrics {
+		ch <- m
+	}
+}

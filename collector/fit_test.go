@@ -1,0 +1,294 @@
+package collector
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
+)
+
+// Who adds a gauge by DAG has to say what becomes of it when there is no room.
+func TestEveryGaugeByDagHasARemainder(t *testing.T) {
+	for _, id := range limited() {
+		if _, ok := remainders[id]; table[id].Type == "gauge" && !ok {
+			t.Errorf("remainders lacks %s", table[id].Name)
+		}
+	}
+}
+
+// fitted are the values of the gauges that had room, by family and labels.
+func fitted(t *testing.T, f *fit) map[string]float64 {
+	t.Helper()
+	ch := make(chan prometheus.Metric, 10_000)
+	f.collect(ch)
+	close(ch)
+	values := map[string]float64{}
+	for m := range ch {
+		var d dto.Metric
+		if err := m.Write(&d); err != nil {
+			t.Fatal(err)
+		}
+		name := m.Desc().String()
+		_, name, _ = strings.Cut(name, `fqName: "`)
+		name, _, _ = strings.Cut(name, `"`)
+		for _, l := range d.GetLabel() {
+			name += " " + l.GetValue()
+		}
+		if _, again := values[name]; again {
+			t.Errorf("%s is there twice", name)
+		}
+		values[name] = d.GetGauge().GetValue()
+	}
+	return values
+}
+
+// fitInto fits gauges into so much room.
+func (g *gaugeLimit) fitInto(room int, parts ...*exposition) *fit {
+	g.max, g.newest = room, nil
+	return g.fit(parts, ledgerSize{})
+}
+
+// dagOf is what a DAG with some tasks has.
+func dagOf(e *exposition, id string, tasks int) {
+	for t := range tasks {
+		e.gauge(taskInstances, 2, id, fmt.Sprint("task", t), "running")
+	}
+	e.gauge(taskInstancesOldest, float64(1000+len(e.byDag)), id, "running")
+	e.gauge(dagPaused, 0, id)
+}
+
+// Sums stay sums, the oldest time is the oldest of all, and what cannot be
+// summed up is left out; what is not there is counted.
+func TestWhatOtherComesTo(t *testing.T) {
+	e := newExposition()
+	dagOf(e, "a", 30)
+	dagOf(e, "b", 2)
+	dagOf(e, "c", 3)
+	e.gauge(poolUsedSlots, 7, "default_pool", other) // of DAGs that are not selected
+	e.gauge(poolUsedSlots, 5, "default_pool", "a")
+
+	// All have room; then the one with many tasks has none for them; then no one has any.
+	g := newGaugeLimit(nil, 0)
+	if got := fitted(t, g.fitInto(len(e.byDag), e)); len(got) != len(e.byDag) || g.tight {
+		t.Errorf("%d gauges of %d", len(got), len(e.byDag))
+	}
+	f := g.fitInto(len(e.byDag)-1, e)
+	got := fitted(t, f)
+	if n := got["airflow_task_instances a running __other__"]; n != 60 || len(got) != 3+1+4+5+1 || f.dropped[taskInstances] != 30 {
+		t.Errorf("the tasks of a: %v, %d dropped, all: %v", n, f.dropped[taskInstances], got)
+	}
+	f = g.fitInto(5, e)
+	got = fitted(t, f)
+	want := map[string]float64{
+		"airflow_task_instances __other__ running __other__":                60 + 4 + 6,
+		"airflow_task_instances_oldest_timestamp_seconds __other__ running": 1030,
+		"airflow_pool_used_slots __other__ default_pool":                    12,
+	}
+	if len(got) != len(want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	for series, value := range want {
+		if got[series] != value {
+			t.Errorf("%s is %v, want %v", series, got[series], value)
+		}
+	}
+	if f.dropped[dagPaused] != 3 || f.dropped[taskInstances] != 35 || f.dropped[poolUsedSlots] != 1 {
+		t.Errorf("dropped: %v", f.dropped)
+	}
+}
+
+// Totals are never cut, but take room.
+func TestTotalsTakeRoom(t *testing.T) {
+	e := newExposition()
+	dagOf(e, "a", 1)
+	e.gauge(unfinishedTaskInstances, 2, "running")
+	e.gauge(poolSize, 128, "default_pool") // not a total of what the DAGs do
+	g := newGaugeLimit(nil, 0)
+	if g.fitInto(4, e); g.tight {
+		t.Error("3 gauges and a total have no room for 4")
+	}
+	if g.fitInto(3, e); !g.tight {
+		t.Error("3 gauges and a total have room for 3")
+	}
+}
+
+// Those that had room keep it, whoever comes; and when all have room again, all are there.
+func TestNewcomersTakeNoOnesRoom(t *testing.T) {
+	g := newGaugeLimit(nil, 0)
+	ids := func(f *fit) (ids []string) {
+		for series := range fitted(t, f) {
+			if id, ok := strings.CutPrefix(series, "airflow_dag_paused "); ok {
+				ids = append(ids, id)
+			}
+		}
+		slices.Sort(ids)
+		return ids
+	}
+	some := func(names ...string) *exposition {
+		e := newExposition()
+		for _, id := range names {
+			dagOf(e, id, 1)
+		}
+		return e
+	}
+	var before []string
+	for i := range 100 {
+		before = append(before, fmt.Sprintf("m%02d", i))
+	}
+	const room = 150 // of 300
+	first := ids(g.fitInto(room, some(before...)))
+	if len(first) < 40 || !slices.Equal(first, before[:len(first)]) {
+		t.Fatalf("the first by name are not there: %v", first)
+	}
+	var after []string
+	for i := range 100 {
+		after = append(after, fmt.Sprintf("a%02d", i))
+	}
+	if now := ids(g.fitInto(room, some(slices.Concat(after, before)...))); !slices.Equal(now, first) {
+		t.Errorf("newcomers took room: %v, before: %v", now, first)
+	}
+	gone := slices.Concat(after, before[10:])
+	now := ids(g.fitInto(room, some(gone...)))
+	if want := slices.Concat(after[:10], first[10:]); !slices.Equal(now, want) {
+		t.Errorf("room that was left: got %v, want %v", now, want)
+	}
+	g.fitInto(305, some(before...))
+	if !g.tight {
+		t.Error("all get room before there is some to spare, and may lose it with the next series")
+	}
+	if all := ids(g.fitInto(1000, some(before...))); len(all) != 100 {
+		t.Errorf("%d have room, want all", len(all))
+	}
+}
+
+// tinyLedger has room for few series.
+func tinyLedger(maxSeries, dags int) *Ledger {
+	cfg := DefaultConfig()
+	cfg.MaxSeries = &maxSeries
+	l := NewLedger()
+	l.configure(&cfg)
+	l.expect(dags)
+	return l
+}
+
+// values are the counters of a family, by labels.
+func counts(t *testing.T, v *vector) map[string]float64 {
+	t.Helper()
+	ch := make(chan prometheus.Metric, 100_000)
+	v.Collect(ch)
+	close(ch)
+	values := map[string]float64{}
+	for m := range ch {
+		var d dto.Metric
+		if err := m.Write(&d); err != nil {
+			t.Fatal(err)
+		}
+		var labels []string
+		for _, l := range d.GetLabel() {
+			labels = append(labels, l.GetValue())
+		}
+		values[strings.Join(labels, " ")] = d.GetCounter().GetValue()
+	}
+	return values
+}
+
+// A counter that found no room counts as other from its birth until its DAG is
+// gone, even if there is room later; what other counted stays; and other is
+// there at 0 before it counts.
+func TestACounterIsItsOwnOrOthersFromBirth(t *testing.T) {
+	l := tinyLedger(2000, 20) // most of it is set aside for the 20 DAGs
+	start := time.Now()
+	task := func(dag string, i int) *airflow.TaskInstance {
+		return &airflow.TaskInstance{DagID: dag, TaskID: fmt.Sprint("task", i)}
+	}
+	const tasks = 2000
+	for i := range tasks {
+		l.sight(task("big", i))
+	}
+	before := counts(t, l.finished)
+	if v, ok := before["big success __other__"]; !ok || v != 0 {
+		t.Fatalf("other is not there at 0: %v", v)
+	}
+	if n := l.size().dropped[taskInstancesFinished]; n+len(before)-2 != 2*tasks {
+		t.Errorf("%d series are there and %d dropped, of %d", len(before)-2, n, 2*tasks)
+	}
+	l.deliver(l.births(), start)
+	for i := range tasks {
+		l.countFinished(task("big", i), airflow.StateSuccess)
+	}
+	if v := counts(t, l.finished)["big success __other__"]; v != 0 {
+		t.Errorf("other counts before increase() can see it: %v", v)
+	}
+	l.release(start.Add(time.Minute))
+	after := counts(t, l.finished)
+	sum := 0.0
+	for labels, n := range after {
+		if _, ok := before[labels]; !ok {
+			t.Errorf("%s was born late", labels)
+		}
+		sum += n
+	}
+	own := float64(len(before)/2 - 1)
+	for labels := range after {
+		if task, ok := strings.CutPrefix(labels, "big success "); ok {
+			if _, ok := after["big failed "+task]; !ok {
+				t.Errorf("%s has a series for success alone", task)
+			}
+		}
+	}
+	if sum != tasks || after["big success __other__"] != tasks-own {
+		t.Errorf("the sum is %v, want %d; other has %v, want %v", sum, tasks, after["big success __other__"], tasks-own)
+	}
+
+	size := 100_000 // room for all, too late
+	cfg := DefaultConfig()
+	cfg.MaxSeries = &size
+	l.configure(&cfg)
+	last := task("big", tasks-1)
+	l.sight(last)
+	l.countFinished(last, airflow.StateSuccess)
+	if now := counts(t, l.finished); len(now) != len(before) || now["big success __other__"] != after["big success __other__"]+1 {
+		t.Errorf("%d series, other has %v", len(now), now["big success __other__"])
+	}
+	l.forget(func(id string) bool { return id == "big" })
+	if s := l.size(); s.lines != 0 || s.dropped[taskInstancesFinished] != 0 {
+		t.Errorf("after the DAG is gone: %+v", s)
+	}
+	l.sight(last)
+	if now := counts(t, l.finished); len(now) != 2 || now["big success task1999"] != 0 {
+		t.Errorf("reborn: %v", now)
+	}
+}
+
+// Without room even for DAGs, counters are those of dag_id other, which no DAG takes with it when it goes.
+func TestOtherOutlivesItsDags(t *testing.T) {
+	l := tinyLedger(minMaxSeries, 5000)
+	for d := range 5000 {
+		l.observeRun(&airflow.TaskInstance{DagID: fmt.Sprint("dag", d), HasDuration: true}, airflow.StateSuccess)
+	}
+	if n := l.duration.lines; n > minMaxSeries*3/8+l.duration.cost {
+		t.Errorf("%d series of histograms, want at most half of three quarters of %d", n, minMaxSeries)
+	}
+	for d := range 5000 {
+		l.sight(&airflow.TaskInstance{DagID: fmt.Sprint("dag", d), TaskID: "task"})
+		l.countRun(&airflow.DagRun{RunRef: airflow.RunRef{DagID: fmt.Sprint("dag", d)}, State: airflow.RunSuccess, RunType: "manual"}, true)
+	}
+	if n := l.size().lines; n > minMaxSeries*3/4 {
+		t.Errorf("%d series, want at most three quarters of %d", n, minMaxSeries)
+	}
+	now := time.Now()
+	l.deliver(l.births(), now)
+	l.release(now.Add(time.Hour))
+	runs := counts(t, l.runsFinished)
+	l.forget(func(string) bool { return true })
+	after := counts(t, l.runsFinished)
+	if n := after["__other__ manual success"]; len(after) != 2 || n == 0 || n != runs["__other__ manual success"] {
+		t.Errorf("other had %v, has %v", runs["__other__ manual success"], after)
+	}
+}
