@@ -81,7 +81,7 @@ func testAirflow(t *testing.T, version string) {
 		t.Fatal(err)
 	}
 	step("Airflow answers")
-	p := startPatient(t, a)
+	p := startPatient(t, onlyStalled(a))
 	if err := startZoo(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
