@@ -100,12 +100,12 @@ func testAirflow(t *testing.T, version string) {
 	if err := counted.beginRuns(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
-	t.Run("blocked", func(t *testing.T) { testBlocked(t, a) })
-	step("all reasons are known")
 	if err := counted.awaitEnd(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
 	step("all runs have ended")
+	t.Run("blocked", func(t *testing.T) { testBlocked(t, a) })
+	step("all reasons are known")
 	if err := a.freeze(t.Context()); err != nil {
 		t.Fatal(err)
 	}
