@@ -111,7 +111,7 @@ func (a *installation) configure() error {
 	set("DATABASE", "SQL_ALCHEMY_CONN", a.pg.url(a.db))
 	set("DATABASE", "LOAD_DEFAULT_CONNECTIONS", false)
 	set("CORE", "EXECUTOR", "LocalExecutor,stuck:stuck_executor.StuckExecutor")
-	set("CORE", "PARALLELISM", 32) // twice what runs or is stuck
+	set("CORE", "PARALLELISM", 40) // twice what runs or is stuck
 	set("CORE", "LOAD_EXAMPLES", false)
 	set("SCHEDULER", "SCHEDULER_HEALTH_CHECK_THRESHOLD", healthCheckThreshold)
 	set("TRIGGERER", "TRIGGERER_HEALTH_CHECK_THRESHOLD", healthCheckThreshold)
@@ -119,6 +119,8 @@ func (a *installation) configure() error {
 	set("SCHEDULER", "TASK_QUEUED_TIMEOUT", 86400)
 	set("SCHEDULER", "TASK_INSTANCE_HEARTBEAT_TIMEOUT", 86400)
 	set("SCHEDULER", "SCHEDULER_ZOMBIE_TASK_THRESHOLD", 86400)
+	// a DAG file that breaks, is mended or deleted is noticed soon
+	set("SCHEDULER", "PARSING_CLEANUP_INTERVAL", 5)
 	if a.isV1() {
 		set("API", "AUTH_BACKENDS", "airflow.api.auth.backend.basic_auth")
 		set("WEBSERVER", "SECRET_KEY", a.secret)
@@ -127,6 +129,7 @@ func (a *installation) configure() error {
 		// Airflow 2 forks its workers with database connections open that they then share: two at once can hang each other
 		set("WEBSERVER", "WORKERS", 1)
 		set("SCHEDULER", "MIN_FILE_PROCESS_INTERVAL", 3600)
+		set("SCHEDULER", "DAG_DIR_LIST_INTERVAL", 5)
 		set("USAGE_DATA_COLLECTION", "ENABLED", false)
 		return nil
 	}
@@ -138,6 +141,7 @@ func (a *installation) configure() error {
 	set("API", "WORKERS", 1)
 	set("API", "SECRET_KEY", a.secret)
 	set("DAG_PROCESSOR", "MIN_FILE_PROCESS_INTERVAL", 3600)
+	set("DAG_PROCESSOR", "REFRESH_INTERVAL", 5)
 	set("DAG_PROCESSOR", "PARSING_PROCESSES", 1)
 	set("DAG_PROCESSOR", "HEALTH_CHECK_THRESHOLD", healthCheckThreshold)
 	return nil

@@ -13,7 +13,10 @@ import (
 )
 
 // counters are the metrics that attemptsSQL knows.
-var counters = []string{"airflow_task_instances_finished_total", "airflow_task_retries_total", "airflow_task_duration_seconds_count"}
+var counters = []string{
+	"airflow_task_instances_finished_total", "airflow_task_retries_total", "airflow_task_duration_seconds_count",
+	"airflow_dag_runs_finished_total",
+}
 
 func finishedKey(dag, task, state string) string {
 	return seriesKey("airflow_task_instances_finished_total", map[string]string{"dag_id": dag, "task_id": task, "state": state})
@@ -75,7 +78,7 @@ func countersDifference(got, want series) []string {
 	return diff
 }
 
-// attemptsSQL counts the attempts that ended since $SINCE. The history has those that another one followed; that one came
+// attemptsSQL counts the attempts and the runs that ended since $SINCE. Of runs it knows the newest end. The history has those that another one followed; that one came
 // by itself unless the attempt had succeeded or was the last one allowed.
 const attemptsSQL = `
 with
@@ -97,6 +100,9 @@ select 'airflow_task_retries_total', json_build_object('dag_id', dag_id, 'task_i
 union all
 select 'airflow_task_duration_seconds_count', json_build_object('dag_id', dag_id, 'state', state), count(*)
 	from attempts where state in ('success', 'failed') and duration >= 0 group by dag_id, state
+union all
+select 'airflow_dag_runs_finished_total', json_build_object('dag_id', dag_id, 'run_type', run_type, 'state', state), count(*)
+	from dag_run where end_date > '$SINCE' and state in ('success', 'failed') group by dag_id, run_type, state
 
 ) t`
 

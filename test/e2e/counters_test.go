@@ -47,6 +47,7 @@ var counted = map[string]series{
 		finishedKey("zoo_counts", "skips_itself", "skipped"):            2 * 1,
 		durationKey("zoo_counts", "success"):                            2 * (1 + 2 + 3 + 1 + 1),
 		durationKey("zoo_counts", "failed"):                             2 * (2 + 3 + 1),
+		finishedRuns("zoo_counts", "manual", "failed"):                  2 + 1, // one of them was cleared when it had ended
 	},
 	// once, and all of it once more after a clear
 	"zoo_again": {
@@ -69,6 +70,8 @@ var counted = map[string]series{
 		finishedKey("zoo_again", "taken_second", "success"):                1,
 		durationKey("zoo_again", "success"):                                6 + 2 + 1 + 1,
 		durationKey("zoo_again", "failed"):                                 1,
+		finishedRuns("zoo_again", "manual", "success"):                     1,
+		finishedRuns("zoo_again", "manual", "failed"):                      1,
 	},
 	// twice under the same run_id: the first run is deleted
 	"zoo_recreated": {
@@ -79,6 +82,7 @@ var counted = map[string]series{
 		finishedKey("zoo_recreated", "skips_itself", "skipped"):            2 * 1,
 		durationKey("zoo_recreated", "success"):                            2 * 1,
 		durationKey("zoo_recreated", "failed"):                             2 * 2,
+		finishedRuns("zoo_recreated", "manual", "failed"):                  2 * 1,
 	},
 }
 
@@ -104,6 +108,10 @@ func testCounters(t *testing.T, a *installation) {
 	awaitEnd(t, a, "zoo_again", "cleared")
 	awaitEnd(t, a, "zoo_recreated", "recreated")
 	awaitLedger(t, e)
+	cleared, err := a.endedRuns(t.Context(), begin, "run_id in ('late', 'cleared')")
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := a.clear(t.Context(), "zoo_counts", "late", "clear_me"); err != nil {
 		t.Fatal(err)
 	}
@@ -134,6 +142,9 @@ func testCounters(t *testing.T, a *installation) {
 		t.Fatal(err)
 	}
 	for key, n := range deleted.ofDAG("zoo_recreated") {
+		truth[key] += n
+	}
+	for key, n := range cleared.family("airflow_dag_runs_finished_total") {
 		truth[key] += n
 	}
 	got := mustScrape(t, e)

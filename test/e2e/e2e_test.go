@@ -62,7 +62,7 @@ func TestAirflow(t *testing.T) {
 }
 
 // testAirflow runs all tests on one Airflow. Their order matters: the zoo is first alive, then frozen, and at last its
-// API server goes away. Meanwhile an exporter watches for the five minutes after which it may call a run stalled.
+// API server goes away. Meanwhile exporters watch for the five minutes after which they may call a run stalled and a DAG gone.
 func testAirflow(t *testing.T, version string) {
 	begin := time.Now()
 	step := func(what string) { t.Logf("%4.0f s: %s", time.Since(begin).Seconds(), what) }
@@ -81,15 +81,29 @@ func testAirflow(t *testing.T, version string) {
 		t.Fatal(err)
 	}
 	step("Airflow answers")
-	p := startPatient(t, a)
+	p := startPatient(t, onlyStalled(a))
+	if err := a.startRuns(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if err := startZoo(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
 	step("the zoo is at rest")
 	t.Run("database", func(t *testing.T) { compareWithDatabase(t, a, account(a, "viewer")) })
+	counted, err := watchRuns(t, a)
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Run("counters", func(t *testing.T) { testCounters(t, a) })
 	t.Run("restart in the middle", func(t *testing.T) { testMiddle(t, a) })
 	step("all attempts are counted")
+	if err := counted.beginRuns(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	if err := counted.awaitEnd(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	step("all runs have ended")
 	t.Run("blocked", func(t *testing.T) { testBlocked(t, a) })
 	step("all reasons are known")
 	if err := a.freeze(t.Context()); err != nil {
@@ -100,6 +114,7 @@ func testAirflow(t *testing.T, version string) {
 	}
 	stopBeating := keepHealthy(t, a)
 	step("the zoo is frozen")
+	fresh := startPatient(t, runsCounting(a))
 	t.Run("frozen database", func(t *testing.T) { compareWithDatabase(t, a, account(a, "viewer")) })
 	t.Run("asking changes nothing", func(t *testing.T) { testAskingChangesNothing(t, a) })
 	t.Run("list by get", func(t *testing.T) {
@@ -117,7 +132,11 @@ func testAirflow(t *testing.T, version string) {
 	step("the stalled run is next")
 	t.Run("stalled", func(t *testing.T) { testStalled(t, a, p) })
 	step("what is stalled is known")
-	p.stop()
+	t.Run("DAG runs", func(t *testing.T) { testRuns(t, a, counted, fresh) })
+	step("all runs are counted")
+	for _, p := range []*patient{p, counted.patient, fresh} {
+		p.stop()
+	}
 	stopBeating()
 	t.Run("unhealthy scheduler", func(t *testing.T) { testUnhealthy(t, a) })
 	step("the API server is next")

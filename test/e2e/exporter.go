@@ -61,7 +61,7 @@ func (r *rig) startExporter(ctx context.Context, config string, args ...string) 
 	})
 }
 
-// scrape reads /metrics, which must be 200 and well-formed. Of histograms it keeps the number of observations.
+// scrape reads /metrics, which must be 200 and well-formed. Of histograms it keeps number and sum of the observations.
 func (e *exporter) scrape(ctx context.Context) (series, error) {
 	status, body, err := request(ctx, http.MethodGet, e.url+"/metrics")
 	if err != nil {
@@ -89,6 +89,7 @@ func (e *exporter) scrape(ctx context.Context) (series, error) {
 				s[seriesKey(name, labels)] = m.GetCounter().GetValue()
 			case m.GetHistogram() != nil:
 				s[seriesKey(name+"_count", labels)] = float64(m.GetHistogram().GetSampleCount())
+				s[seriesKey(name+"_sum", labels)] = m.GetHistogram().GetSampleSum()
 			}
 		}
 	}

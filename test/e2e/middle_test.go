@@ -38,6 +38,7 @@ var afterGate = series{
 	finishedKey("zoo_middle", "mapped", "success"):                       1,
 	durationKey("zoo_middle", "success"):                                 4,
 	durationKey("zoo_middle", "failed"):                                  3,
+	finishedRuns("zoo_middle", "manual", "failed"):                       1,
 }
 
 // testMiddle restarts the exporter in the middle of a run: an exporter that has just started counts what ends from then
