@@ -201,7 +201,8 @@ func (a *installation) waitForAPI(ctx context.Context) error {
 }
 
 // freeze stops all but the API server in mid-air: from now on nothing changes in the database by itself. What is stopped
-// within a transaction would keep its locks, for which the API server would wait for ever.
+// within a transaction would keep its locks, for which the API server would wait for ever. Attempts are short, or else the
+// scheduler would miss heartbeats between them, and what is stalled would not be watched.
 func (a *installation) freeze(ctx context.Context) error {
 	signal := func(sig syscall.Signal) {
 		for _, name := range a.components()[1:] {
@@ -210,7 +211,7 @@ func (a *installation) freeze(ctx context.Context) error {
 	}
 	return poll(ctx, 2*time.Minute, func(ctx context.Context) error {
 		signal(syscall.SIGSTOP)
-		err := poll(ctx, 3*time.Second, a.holdsNoLocks)
+		err := poll(ctx, time.Second, a.holdsNoLocks)
 		if err != nil {
 			signal(syscall.SIGCONT)
 		}

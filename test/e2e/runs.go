@@ -121,22 +121,23 @@ func (a *installation) beginRuns(ctx context.Context) (<-chan error, error) {
 	return done, errors.Join(
 		a.trigger(ctx, "runs_manual", "succeeds"),
 		a.triggerWith(ctx, "runs_manual", "fails", map[string]any{"fail": true}),
-		a.trigger(ctx, "runs_produces", "harvest"))
+		a.trigger(ctx, "runs_produces", "harvest"),
+		a.trigger(ctx, "runs_deleted", "late"))
 }
 
-// pauseMinutely pauses runs_minutely when it has run, and not in the middle of a run.
-func (a *installation) pauseMinutely(ctx context.Context) error {
+// pauseMinutely pauses runs_minutely when a run that was due since then has ended, and not in the middle of another one.
+func (a *installation) pauseMinutely(ctx context.Context, since time.Time) error {
 	runs := func(condition string) (n int, err error) {
-		err = a.pg.query(ctx, a.db, `select count(*) from dag_run where dag_id = 'runs_minutely' and state `+condition, &n)
+		err = a.pg.query(ctx, a.db, a.inDialect(`select count(*) from dag_run where dag_id = 'runs_minutely' and `+condition), &n)
 		return n, err
 	}
-	if n, err := runs("= 'success'"); err != nil || n == 0 {
+	if n, err := runs("state = 'success' and $DUE > '" + since.UTC().Format(time.RFC3339Nano) + "'"); err != nil || n == 0 {
 		return errors.Join(err, errors.New("no run of runs_minutely has ended"))
 	}
 	if err := a.pause(ctx, "runs_minutely", true); err != nil {
 		return err
 	}
-	if n, err := runs("<> 'success'"); err != nil || n > 0 {
+	if n, err := runs("state <> 'success'"); err != nil || n > 0 {
 		return errors.Join(err, errors.New("runs_minutely was paused in the middle of a run"), a.pause(ctx, "runs_minutely", false))
 	}
 	return nil

@@ -120,6 +120,7 @@ var endedFamilies = []string{
 	"airflow_dag_run_start_delay_seconds_count", "airflow_dag_run_start_delay_seconds_sum",
 }
 
+// endedRunsSQL knows no delay of runs that were due before: the exporter cannot tell whether those began for the first time.
 const endedRunsSQL = `
 with
 runs as (
@@ -136,9 +137,9 @@ union all
 select 'airflow_dag_run_duration_seconds_sum', json_build_object('dag_id', dag_id, 'state', state), sum(length) from runs group by dag_id, state
 union all
 select 'airflow_dag_run_start_delay_seconds_count', json_build_object('dag_id', dag_id), count(*)
-	from runs where run_type = 'scheduled' group by dag_id
+	from runs where run_type = 'scheduled' and $DUE > '$SINCE' group by dag_id
 union all
 select 'airflow_dag_run_start_delay_seconds_sum', json_build_object('dag_id', dag_id), sum(delay)
-	from runs where run_type = 'scheduled' group by dag_id
+	from runs where run_type = 'scheduled' and $DUE > '$SINCE' group by dag_id
 
 ) t`
