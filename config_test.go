@@ -54,6 +54,7 @@ func TestExampleConfigHasEveryKeyAndDefault(t *testing.T) {
 func TestConfigErrorsNameKeyOrLine(t *testing.T) {
 	for name, tc := range map[string]struct{ file, want string }{
 		"unknown key":             {"airflow:\n  url: http://localhost:8080\n  conccurrency: 3\n", "line 3: unknown key conccurrency"},
+		"two unknown keys":        {"airflow:\n  urll: http://localhost:8080\n  listt: get\n", "line 2: unknown key urll; line 3: unknown key listt"},
 		"unknown section":         {"airflow:\n  url: http://localhost:8080\ncolector: {}\n", "line 3: unknown key colector"},
 		"unknown key of a client": {"airflow:\n  url: http://localhost:8080\n  http_client:\n    tls_konfig: {}\n", "line 4: unknown key tls_konfig"},
 		"key twice":               {"airflow:\n  url: http://localhost:8080\n  url: http://localhost:8081\n", `line 3: mapping key "url" already defined at line 2`},

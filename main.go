@@ -116,7 +116,7 @@ func newLoggers(f flags, w io.Writer) (log.Logger, *slog.Logger) {
 
 var (
 	// unknownField is how the YAML decoder reports a key that does not exist.
-	unknownField = regexp.MustCompile(`line (\d+): field (\S+) not found in type \S+`)
+	unknownField = regexp.MustCompile(`line (\d+): field (\S+) not found in type [^\s;]+`)
 	// wrongType is how it reports a value of the wrong type, and quotes it, which may be a password in the wrong place.
 	wrongType = regexp.MustCompile("cannot unmarshal !!\\S+(?: `[^`]*`)? into (\\S+)")
 )
@@ -177,8 +177,11 @@ func readConfig(file string, cfg *config) error {
 	decoder := yaml.NewDecoder(f)
 	decoder.KnownFields(true)
 	if err := decoder.Decode(cfg); err != nil && !errors.Is(err, io.EOF) {
-		text := strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "yaml: ")
-		text = strings.TrimPrefix(text, "unmarshal errors: ")
+		lines := strings.Split(strings.TrimPrefix(strings.TrimPrefix(err.Error(), "yaml: "), "unmarshal errors:\n"), "\n")
+		for i := range lines {
+			lines[i] = strings.Join(strings.Fields(lines[i]), " ")
+		}
+		text := strings.Join(lines, "; ")
 		text = unknownField.ReplaceAllString(text, "line $1: unknown key $2")
 		text = wrongType.ReplaceAllStringFunc(text, func(s string) string { return "want " + kindOf(wrongType.FindStringSubmatch(s)[1]) })
 		return fmt.Errorf("%s: %s", file, text)

@@ -43,3 +43,29 @@ func TestABadRowHidesItsStateOnly(t *testing.T) {
 		})
 	}
 }
+
+// What was dated from its first sight is as old as before when its state can be listed again.
+func TestABadRowMakesNothingYounger(t *testing.T) {
+	inWorld(t, airflowtest.Options{Version: "2.11.2"}, nil, func(w *world) {
+		const oldest = `airflow_task_instances_oldest_timestamp_seconds{dag_id="dag",state="scheduled"}`
+		waits, bad := airflowtest.Task("dag", "run", "waits"), airflowtest.Task("dag", "run", "bad")
+		w.airflow.Update(func(db *airflowtest.Database) {
+			db.PutDag(airflowtest.Dag{DagID: "dag"})
+			db.Add(waits, 0).Schedule()
+			db.Add(bad, 0).Schedule()
+		})
+		first := w.value(w.scrape(0), oldest)
+		for _, column := range []string{"max_tries", "max_tries", ""} {
+			w.airflow.Update(func(db *airflowtest.Database) { db.TaskInstance(bad).NullColumn = column })
+			time.Sleep(15 * time.Second)
+			exposition := w.scrape(0)
+			if column != "" {
+				w.lacks(exposition, oldest)
+				continue
+			}
+			if got := w.value(exposition, oldest); got != first {
+				t.Errorf("it waits since %v, and since %v after its state could not be listed", first, got)
+			}
+		}
+	})
+}

@@ -223,6 +223,8 @@ func TestDagsThatAreFullAreHeldBack(t *testing.T) {
 				t.Errorf("%s: held back %v, want %v", runs, got, want)
 			}
 			w.lacks(exposition, `airflow_dag_at_max_active_runs{dag_id="untimed"}`)
+			w.airflow.Update(func(db *airflowtest.Database) { db.Dag("timed").Paused = true }) // of which none is created anyway
+			w.lacks(w.lastScrape(oneListing), `airflow_dag_at_max_active_runs`)
 			w.has(exposition, fmt.Sprintf(`airflow_dag_next_run_timestamp_seconds{dag_id="timed"} %v`, strconv.FormatFloat(seconds(midnight), 'g', -1, 64)))
 		})
 	}

@@ -138,7 +138,7 @@ var table = [metricCount]Metric{
 
 	taskInstancesFinished: {"airflow_task_instances_finished_total", "counter", []string{"dag_id", "task_id", "state"}, "Task instances that reached success, failed, skipped or upstream_failed since the exporter started, each attempt once. With collector.task_labels: false the task_id of this and all other families is empty."},
 	taskRetries:           {"airflow_task_retries_total", "counter", []string{"dag_id", "task_id"}, "Attempts that failed and were followed by another, or will be."},
-	taskInstancesStarted:  {"airflow_task_instances_started_total", "counter", []string{"pool", "queue"}, "Attempts first seen running, or found ended with a start."},
+	taskInstancesStarted:  {"airflow_task_instances_started_total", "counter", []string{"pool", "queue"}, "Attempts first seen running, or found ended with a start, those included whose queue wait is not known. Born at 0 with each pool and queue."},
 	taskDuration:          {"airflow_task_duration_seconds", "histogram", []string{"dag_id", "state"}, "How long ended attempts ran, by success or failed; those that were retried failed. Of sensors that reschedule: their last poke. By task_id, too, with collector.duration_task_labels."},
 	taskQueueWait:         {"airflow_task_queue_wait_seconds", "histogram", []string{"pool", "queue"}, "From queued to running, of each attempt."},
 	dagRunsFinished:       {"airflow_dag_runs_finished_total", "counter", []string{"dag_id", "run_type", "state"}, "Runs that ended in success or failed since the exporter started, each end once."},
@@ -146,7 +146,7 @@ var table = [metricCount]Metric{
 	dagRunStartDelay:      {"airflow_dag_run_start_delay_seconds", "histogram", []string{"dag_id"}, "From when a scheduled run was due to its start."},
 	taskScheduleWait:      {"airflow_task_schedule_wait_seconds", "histogram", []string{"pool", "queue"}, "From scheduled to queued, of each attempt. Airflow 3 only."},
 
-	collectorErrors:    {"airflow_exporter_collector_errors_total", "counter", []string{"collector", "class"}, "Refreshes that failed, by class of error."},
+	collectorErrors:    {"airflow_exporter_collector_errors_total", "counter", []string{"collector", "class"}, "Refreshes of Airflow's data that failed, by class of error. A scraper that could not wait for one shows in airflow_exporter_collector_error only."},
 	apiRequests:        {"airflow_exporter_api_requests_total", "counter", []string{"endpoint", "code"}, "Requests to Airflow, logins included; code is error when no answer came."},
 	apiRequestDuration: {"airflow_exporter_api_request_duration_seconds", "histogram", []string{"endpoint"}, "From sending a request to Airflow until its answer was read."},
 	apiResponseBytes:   {"airflow_exporter_api_response_bytes_total", "counter", []string{"endpoint"}, "Bytes of answers read from Airflow."},

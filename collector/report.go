@@ -104,7 +104,7 @@ func (r *reporter) cut(name string, v value) {
 	case len(instances.missing) > 0:
 		_ = level.Warn(r.logger).Log("msg", "Airflow fails to list some states: their details are missing", "collector", name,
 			"states", strings.Trim(fmt.Sprint(slices.Sorted(maps.Keys(instances.missing))), "[]"),
-			"advice", "look for the reason in the log of Airflow's API server; it may be one damaged row of its table task_instance")
+			"advice", "look for the reason in the log of Airflow's API server: if it could not write to its table log, set airflow.list: get; else it may be one damaged row of its table task_instance")
 	default:
 		_ = level.Warn(r.logger).Log("msg", "too much to list: details are missing", "collector", name,
 			"advice", "raise collector.max_rows if Airflow really has that many unfinished task instances")

@@ -251,6 +251,13 @@ func (p *taskInstancesPart) sum(rows []airflow.TaskInstance, missing map[airflow
 		}
 		v.addTotals(t, dagID, since)
 	}
+	for a, last := range p.attempts {
+		if _, unknown := missing[last.state]; unknown { // it is as old as before when it is listed again
+			if _, ok := seen[a]; !ok {
+				seen[a] = last
+			}
+		}
+	}
 	p.attempts, p.lastTotal = seen, len(rows)
 	for state, n := range missing {
 		v.states[state] = n
