@@ -3,6 +3,13 @@ GO            ?= go
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 IMAGE         ?= airflow_exporter
 
+# Tools of Prometheus that the rules are tested with, without its service discovery, which takes long to build.
+TOOLS        := $(CURDIR)/.tools
+PROMTOOL     := $(TOOLS)/promtool
+AMTOOL       := $(TOOLS)/amtool
+PROMETHEUS   := github.com/prometheus/prometheus/cmd/promtool@v0.316.0
+ALERTMANAGER := github.com/prometheus/alertmanager/cmd/amtool@v0.28.1
+
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 REVISION   ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 BRANCH     ?= $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null || echo unknown)
@@ -13,18 +20,38 @@ LDFLAGS     = -s -w -X $(INFO).Version=$(VERSION) -X $(INFO).Revision=$(REVISION
               -X $(INFO).BuildUser=$(BUILD_USER) -X $(INFO).BuildDate=$(BUILD_DATE)
 
 .DEFAULT_GOAL := build
-.PHONY: build test e2e lint bench demo docker help
+.PHONY: build test rules mutation prometheusrule e2e lint bench demo docker help
 
 build: ## the binary, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o airflow_exporter .
 
-test: ## all that needs Go alone
+test: rules ## all that needs Go alone
 	@unformatted=$$(gofmt -l $$(find . -name '*.go' -not -path './.*')); \
 		test -z "$$unformatted" || { echo "not formatted by gofmt:" $$unformatted; exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./test/...
 	$(GO) test -race -timeout 25m ./...
 	$(GO) test -run TestEachAttemptIsCountedOnce ./collector
+
+rules: $(PROMTOOL) $(AMTOOL) ## the alerting rules: syntax, unit tests, lint, routing
+	$(PROMTOOL) check rules --lint=all --lint-fatal alerts/airflow.rules.yml
+	$(PROMTOOL) test rules alerts/tests/*.yml
+	cd alerts && $(GO) vet ./... && $(GO) test ./...
+	alerts/tests/routes.sh $(AMTOOL)
+
+mutation: $(PROMTOOL) ## whether the tests of the rules notice each change of a rule
+	cd alerts && $(GO) run ./mutation -promtool=$(PROMTOOL)
+
+prometheusrule: ## alerts/prometheusrule.yaml for the Prometheus operator, from the rules
+	cd alerts && $(GO) run ./operator
+
+$(PROMTOOL): Makefile
+	GOBIN=$(TOOLS) $(GO) install -tags remove_all_sd $(PROMETHEUS)
+	@touch $@
+
+$(AMTOOL): Makefile
+	GOBIN=$(TOOLS) $(GO) install $(ALERTMANAGER)
+	@touch $@
 
 e2e: ## the tests on real servers of Airflow 2 and 3 (needs Python 3.11 and PostgreSQL)
 	$(GO) test -tags e2e -count=1 -timeout 25m -v ./test/e2e/...
