@@ -90,11 +90,11 @@ func New(o Options) (*Collector, error) {
 	}
 	for stage, parts := range [stageCount + 1][]part{{
 		healthPart{},
-		newTaskInstancesPart(&o.Config, o.Airflow.List == airflow.ListGet, dags),
+		newTaskInstancesPart(&o.Config, o.Airflow.List == airflow.ListGet, dags, &books.sights),
 		newDagRunsPart(&o.Config, books, dags),
 		newDagsPart(o.Config.Fanout, dags),
 	}, followers, {
-		poolsPart{}, newImportErrorsPart(),
+		poolsPart{}, newImportErrorsPart(&books.sights),
 	}} {
 		for _, p := range parts {
 			c.parts = append(c.parts, &partState{part: p, stage: stage})

@@ -16,6 +16,7 @@ type dagRunsValue struct {
 	noQueued bool             // there are too many: active has the running ones only
 	ended    []airflow.DagRun // since the listing before, and a little longer
 	endedAt  time.Time        // until when those that ended are complete: at, unless there are too many
+	skipped  bool             // one of them cannot be sent
 
 	dags    map[string]dagFacts          // nil: not known yet
 	since   map[airflow.RunRef]time.Time // when active runs were queued or started
@@ -26,6 +27,9 @@ type dagRunsValue struct {
 const (
 	// endedListings is how many listings of runs that ended a collection may ask for.
 	endedListings = 6
+	// shortestWindow is how long a listing of runs that ended is at least: what ended
+	// within it cannot be asked for in smaller portions.
+	shortestWindow = time.Millisecond
 	// learnTimeout is how long the others wait for last runs to be learnt.
 	learnTimeout = 5 * time.Second
 )
@@ -43,8 +47,7 @@ type dagRunsPart struct {
 	books     *books
 	dags      selection
 	lastTotal int
-	window    time.Duration                // of a listing of runs that ended; 0: as long as need be
-	queued    map[airflow.RunRef]time.Time // when queued runs were first seen
+	window    time.Duration // of a listing of runs that ended; 0: as long as need be
 }
 
 func newDagRunsPart(cfg *Config, books *books, dags selection) *dagRunsPart {
@@ -69,9 +72,11 @@ func (p *dagRunsPart) fetch(ctx context.Context, client *airflow.Client, known f
 		}
 	}
 	v.active, v.ended = p.dags.runs(v.active), p.dags.runs(v.ended)
+	v.dags = p.books.sights.dags.get()
 	if dags, ok := known[(*dagsPart)(nil).name()].value.(*dagsValue); ok {
 		v.dags = dags.dags
 	}
+	v.dags = p.dags.facts(v.dags)
 	p.noteSince(v)
 	p.learnLast(ctx, client, v)
 	return v, nil
@@ -79,14 +84,14 @@ func (p *dagRunsPart) fetch(ctx context.Context, client *airflow.Client, known f
 
 // noteSince finds out since when runs are active; Airflow 2 does not tell since when one is queued.
 func (p *dagRunsPart) noteSince(v *dagRunsValue) {
-	queued := map[airflow.RunRef]time.Time{}
+	before, queued := p.books.sights.queuedRuns.get(), map[airflow.RunRef]time.Time{}
 	v.since = make(map[airflow.RunRef]time.Time, len(v.active))
 	for _, r := range v.active {
 		since := r.StartDate
 		if r.State == airflow.RunQueued {
 			if since = r.QueuedAt; since.IsZero() {
 				since = v.at
-				if first, ok := p.queued[r.RunRef]; ok {
+				if first, ok := before[r.RunRef]; ok {
 					since = first
 				}
 				queued[r.RunRef] = since
@@ -94,7 +99,9 @@ func (p *dagRunsPart) noteSince(v *dagRunsValue) {
 		}
 		v.since[r.RunRef] = since
 	}
-	p.queued = queued
+	if !v.noQueued {
+		p.books.sights.queuedRuns.set(queued)
+	}
 }
 
 // learnLast learns the last runs of the DAGs. What it cannot learn now it will
@@ -103,17 +110,22 @@ func (p *dagRunsPart) learnLast(ctx context.Context, client *airflow.Client, v *
 	ctx, cancel := context.WithTimeout(ctx, learnTimeout)
 	defer cancel()
 	last := p.books.last
-	last.take(v.ended)
 	last.take(v.active)
+	last.take(v.ended) // asked for later
 	found, err := last.search(ctx, client, v.at, p.books.runsEndedSince(), p.maxRows)
 	p.books.sightRuns(p.dags.runs(found), v.dags)
+	if err == nil {
+		err = last.recheck(ctx, client, v.at, p.maxRows)
+	}
 	ids := last.wanted(v.dags, activeRunsOf(v.active), v.at)
-	for requests := 0; err == nil && len(ids) > 0 && requests < p.fanout; ids = ids[1:] {
+	for requests := 0; (err == nil || othersMayFare(ctx, err)) && len(ids) > 0 && requests < p.fanout; ids = ids[1:] {
+		one, cancel := share(ctx)
 		var n int
-		n, err = last.read(ctx, client, ids[0])
+		n, err = last.read(one, client, ids[0])
+		cancel()
 		requests += n
 	}
-	v.unknown = last.unknown(v.dags)
+	v.unknown = last.unknown(v.dags, v.at)
 	v.last = last.copy()
 	maps.DeleteFunc(v.last, func(dagID string, _ lastRun) bool { return !p.dags.has(dagID) })
 }
@@ -144,7 +156,15 @@ func (p *dagRunsPart) listEnded(ctx context.Context, client *airflow.Client, v *
 			p.narrow(v.at.Sub(q.EndedSince), short)
 			continue
 		}
-		if err != nil {
+		switch {
+		case isServerError(err) && q.EndedUntil.IsZero() || isServerError(err) && p.window > shortestWindow:
+			// One run that cannot be sent spoils each listing that holds it: it is closed in on, a listing at a time.
+			p.closeIn(v.at.Sub(q.EndedSince))
+			v.endedAt = q.EndedSince
+			return nil
+		case isServerError(err): // that is the one, and is left out
+			v.skipped = true
+		case err != nil:
 			return err
 		}
 		v.ended = append(v.ended, runs...)
@@ -167,7 +187,15 @@ func (p *dagRunsPart) narrow(all time.Duration, short *airflow.IncompleteError) 
 		p.window = all
 	}
 	share := float64(p.maxRows) / float64(2*max(short.Total, 1))
-	p.window = max(time.Duration(float64(p.window)*min(share, 0.5)), time.Millisecond)
+	p.window = max(time.Duration(float64(p.window)*min(share, 0.5)), shortestWindow)
+}
+
+// closeIn makes the window so small that it soon holds one run only.
+func (p *dagRunsPart) closeIn(all time.Duration) {
+	if p.window == 0 || p.window > all {
+		p.window = all
+	}
+	p.window = max(p.window/8, shortestWindow)
 }
 
 // list asks once more when there was too little room. Those that ended within
@@ -176,7 +204,7 @@ func (p *dagRunsPart) list(ctx context.Context, client *airflow.Client, q airflo
 	q.Room = roomFor(p.lastTotal, p.maxRows)
 	runs, err := client.DagRuns(ctx, q)
 	incomplete, ok := errors.AsType[*airflow.IncompleteError](err)
-	moment := !q.EndedUntil.IsZero() && q.EndedUntil.Sub(q.EndedSince) <= time.Millisecond
+	moment := !q.EndedUntil.IsZero() && q.EndedUntil.Sub(q.EndedSince) <= shortestWindow
 	if !ok || incomplete.Clamped || incomplete.Total > p.maxRows && !moment {
 		return runs, err
 	}
@@ -185,11 +213,12 @@ func (p *dagRunsPart) list(ctx context.Context, client *airflow.Client, q airflo
 }
 
 func (v *dagRunsValue) truncated() bool {
-	return v.noQueued || v.endedAt.Before(v.at) || v.unknown > 0
+	return v.noQueued || v.skipped || v.endedAt.Before(v.at) || v.unknown > 0
 }
 
 func (v *dagRunsValue) emit(e *exposition) {
 	v.emitActive(e)
+	v.emitFull(e)
 	for id, r := range v.last {
 		d, visible := v.dags[id]
 		if v.dags != nil && !visible {
@@ -197,8 +226,24 @@ func (v *dagRunsValue) emit(e *exposition) {
 		}
 		r.emit(e, id)
 		interval := scheduleInterval(r.due[1], r.due[0], d.nextRun)
-		if d.HasTimeSchedule && interval > 0 {
+		goesOn := !d.nextRun.IsZero() || d.heldBack // one that is over is never late
+		if d.HasTimeSchedule && goesOn && interval > 0 {
 			e.gauge(dagScheduleInterval, interval.Seconds(), id)
+		}
+	}
+}
+
+// emitFull tells of which DAGs Airflow creates no run because too many are
+// active. What it says itself is as old as the listing of DAGs, and less than it knows.
+func (v *dagRunsValue) emitFull(e *exposition) {
+	active := activeRunsOf(v.active)
+	for id, d := range v.dags {
+		full := d.heldBack
+		if d.MaxActiveRuns > 0 && !v.noQueued {
+			full = active[id] >= d.MaxActiveRuns
+		}
+		if full && d.HasTimeSchedule && !d.Paused { // of a paused one Airflow creates none anyway
+			e.gauge(dagAtMaxActiveRuns, 1, id)
 		}
 	}
 }

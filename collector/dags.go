@@ -290,9 +290,6 @@ func (v *dagsValue) emit(e *exposition) {
 		if !d.nextRun.IsZero() {
 			e.gauge(dagNextRun, seconds(d.nextRun), id)
 		}
-		if d.heldBack && !d.Paused { // of a paused one Airflow creates none anyway
-			e.gauge(dagAtMaxActiveRuns, 1, id)
-		}
 	}
 }
 

@@ -155,7 +155,7 @@ func TestNoDagGoesWhileItsRunsAreUnknown(t *testing.T) {
 func TestNextRuns(t *testing.T) {
 	at := func(hour int) time.Time { return time.Date(2000, 1, 2, hour, 0, 0, 0, time.UTC) }
 	const nextRun, atMax = `airflow_dag_next_run_timestamp_seconds{dag_id="dag"}`, `airflow_dag_at_max_active_runs{dag_id="dag"}`
-	dag := airflowtest.Dag{DagID: "dag", Schedule: "@hourly", NextLogicalDate: at(1), NextIntervalStart: at(1), NextIntervalEnd: at(2), NextRunAfter: at(2)}
+	dag := airflowtest.Dag{DagID: "dag", Schedule: "@hourly", MaxActiveRuns: 1, NextLogicalDate: at(1), NextIntervalStart: at(1), NextIntervalEnd: at(2), NextRunAfter: at(2)}
 	type change = func(*airflowtest.Dag)
 	for _, version := range []string{"2.11.2", "3.0.6"} {
 		for name, tc := range map[string]struct {
@@ -185,6 +185,9 @@ func TestNextRuns(t *testing.T) {
 						tc.change(&changed)
 						changed.DagID = "dag"
 						db.PutDag(changed)
+						if tc.heldBack {
+							db.PutRun(airflowtest.DagRun{DagID: "dag", RunID: "active"})
+						}
 					})
 					exposition = w.lastScrape(oneListing)
 					if tc.want.IsZero() {

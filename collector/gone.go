@@ -1,18 +1,39 @@
 package collector
 
 import (
-	"maps"
 	"slices"
+	"time"
 
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
 )
 
-// choose takes over which DAGs are wanted, and drops the others.
+// choose takes over which DAGs are wanted, and drops the others. What ended of
+// those that were not wanted before does not count.
 func (b *books) choose(dags selection) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.dags != dags {
+		b.former = append(b.former, formerSelection{b.dags, b.listedAt})
+	}
 	b.dags = dags
 	b.forget()
+}
+
+// formerSelection is which DAGs were wanted until then.
+type formerSelection struct {
+	dags  selection
+	until time.Time
+}
+
+// startOf is from when on runs of a DAG count: since the start, or since the DAG is wanted.
+func (b *books) startOf(dagID string) time.Time {
+	start := b.start
+	for _, f := range b.former {
+		if !f.dags.has(dagID) && f.until.After(start) {
+			start = f.until
+		}
+	}
+	return start
 }
 
 // listDags forgets the DAGs that are gone: those that the listing says are, and,
@@ -24,6 +45,7 @@ func (b *books) listDags(v *dagsValue) {
 		return
 	}
 	b.dagsAt = v.at
+	b.sights.dags.set(v.dags)
 	b.ledger.expect(len(v.dags))
 	gone := slices.Clone(v.gone)
 	active := map[string]bool{}
@@ -57,8 +79,41 @@ func (b *books) forget(dagIDs ...string) {
 		listed[id] = struct{}{}
 	}
 	gone := func(dagID string) bool { return has(listed, dagID) || !b.dags.has(dagID) }
-	maps.DeleteFunc(b.runs, func(ref airflow.RunRef, _ *run) bool { return gone(ref.DagID) })
-	maps.DeleteFunc(b.floors, func(ref airflow.RunRef, _ floor) bool { return gone(ref.DagID) })
+	for ref, r := range b.runs {
+		if !gone(ref.DagID) {
+			continue
+		}
+		delete(b.runs, ref)
+		if r.ended && !r.gone { // it is listed for a while, and must not count again
+			b.floors[ref] = r.settled(b.listedAt)
+		}
+	}
 	b.ledger.forget(gone)
 	b.last.forget(gone)
+}
+
+// lose treats a run that is in no listing any more as one that ended: should
+// it exist after all, its examination will show what it did.
+func (b *books) lose(ref airflow.RunRef, r *run) {
+	if !r.listed {
+		if !b.hasOpen(r) {
+			delete(b.runs, ref)
+		}
+		return
+	}
+	r.ended, r.gone, r.examinedAt = true, true, time.Time{}
+	for _, i := range r.instances {
+		if i.unknown {
+			i.owed, i.unknown = 0, false
+		}
+	}
+}
+
+func (b *books) hasOpen(r *run) bool {
+	for key := range r.instances {
+		if _, ok := b.open[key.of(r.info.RunRef)]; ok {
+			return true
+		}
+	}
+	return false
 }

@@ -2,6 +2,7 @@ package collector
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
@@ -13,19 +14,15 @@ type importErrorsValue struct {
 	oldest map[string]time.Time
 }
 
-// importErrorsPart lists the import errors.
-type importErrorsPart struct {
-	broken  map[dagFile]time.Time // since when the exporter has seen it so, on Airflow's clock
-	bundles map[string]struct{}   // every bundle seen broken since the start; "" on Airflow 2
-}
+// importErrorsPart lists the import errors, and remembers since when the
+// exporter has seen each file broken, on Airflow's clock. The bundle of Airflow 2 is "".
+type importErrorsPart struct{ sights *sights }
 
 // dagFile names a DAG file. Airflow's id and timestamp of an import error do
 // not: they move each time the file is parsed.
 type dagFile struct{ bundle, filename string }
 
-func newImportErrorsPart() *importErrorsPart {
-	return &importErrorsPart{bundles: map[string]struct{}{}}
-}
+func newImportErrorsPart(sights *sights) *importErrorsPart { return &importErrorsPart{sights} }
 
 func (*importErrorsPart) name() string          { return "import_errors" }
 func (*importErrorsPart) open() bool            { return false }
@@ -41,28 +38,31 @@ func (p *importErrorsPart) fetch(ctx context.Context, client *airflow.Client, _ 
 	if err != nil {
 		return nil, err
 	}
-	broken := map[dagFile]time.Time{}
+	broken, before := map[dagFile]time.Time{}, p.sights.brokenFiles.get()
+	bundles := map[string]struct{}{}
+	maps.Copy(bundles, p.sights.bundles.get())
 	for _, e := range list {
 		file := dagFile{e.Bundle, e.Filename}
 		broken[file] = at
-		if since, ok := p.broken[file]; ok {
+		if since, ok := before[file]; ok {
 			broken[file] = since
 		}
-		p.bundles[e.Bundle] = struct{}{}
+		bundles[e.Bundle] = struct{}{}
 	}
-	p.broken = broken
 	if !bundled {
-		p.bundles[""] = struct{}{}
+		bundles[""] = struct{}{}
 	}
-	return p.sum(), nil
+	p.sights.brokenFiles.set(broken)
+	p.sights.bundles.set(bundles)
+	return sumImportErrors(broken, bundles), nil
 }
 
-func (p *importErrorsPart) sum() *importErrorsValue {
+func sumImportErrors(broken map[dagFile]time.Time, bundles map[string]struct{}) *importErrorsValue {
 	v := &importErrorsValue{files: map[string]int{}, oldest: map[string]time.Time{}}
-	for bundle := range p.bundles {
+	for bundle := range bundles {
 		v.files[bundle] = 0
 	}
-	for file, since := range p.broken {
+	for file, since := range broken {
 		v.files[file.bundle]++
 		earliest(v.oldest, file.bundle, since)
 	}

@@ -3,7 +3,9 @@ package collector
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -16,8 +18,12 @@ const (
 	lookBack = 7 * 24 * time.Hour
 	// firstLookBack is the first step of it; the next ones are four times as long each.
 	firstLookBack = time.Hour
-	// rereadAfter is how often a run that failed is read again: someone may mark, clear or delete it.
+	// rereadAfter is how often it is asked whether runs that failed still have: someone may mark, clear or delete them.
 	rereadAfter = 5 * time.Minute
+	// recheckBack is how old the runs are that are asked for together then.
+	recheckBack = 24 * time.Hour
+	// searchFailures is how many steps of the search may fail before each DAG is asked for by itself.
+	searchFailures = 3
 	// latestRuns is how many runs of a DAG are asked for to find one that is no backfill.
 	latestRuns = 10
 )
@@ -32,16 +38,21 @@ type lastRuns struct {
 	// has not begun, because the ledger, which tells of later ones, has not.
 	searchedTo time.Time
 	step       time.Duration
+	failures   int  // steps that failed
 	searched   bool // nothing more is found by looking at all DAGs at once
+	recheckAt  time.Time
 }
 
-// lastRun is what is known of the runs of one DAG. Runs without an end are not known.
+// lastRun is what is known of the runs of one DAG. A run that was seen may have
+// been due long ago, because someone cleared it: newer ones are only known since some due time.
 type lastRun struct {
-	newest   airflow.DagRun // that finished, by its due time
-	success  airflow.DagRun // the newest of those that succeeded
-	complete bool           // there is no newer one of either, or none at all
-	readAt   time.Time      // when it was asked for, by itself
-	due      [2]time.Time   // of the newest scheduled runs: the newest and the one before
+	newest  airflow.DagRun // that finished, by its due time
+	success airflow.DagRun // the newest of those that succeeded
+	asked   bool           // by itself: all runs are known that were due since from
+	from    time.Time      // zero: all runs
+	lost    bool           // one of the two finished no more, and it is not known which comes next
+	readAt  time.Time      // when it was asked for by itself, in vain or not, or found as failed as before
+	due     [2]time.Time   // of the newest scheduled runs that were seen: the newest and the one before
 }
 
 func newLastRuns() *lastRuns { return &lastRuns{dags: map[string]*lastRun{}} }
@@ -69,17 +80,11 @@ func (r *lastRun) take(run *airflow.DagRun) {
 		r.takeDue(run.RunAfter)
 	}
 	switch {
-	case run.RunType == "backfill":
-	case !finishedRun(run): // one that was cleared is no finished one any more
-		if r.newest.RunRef == run.RunRef {
-			r.newest, r.complete = airflow.DagRun{}, false
-		}
-		if r.success.RunRef == run.RunRef {
-			r.success, r.complete = airflow.DagRun{}, false
-		}
+	case run.RunType == "backfill", !finishedRun(run): // it may have been one that counts before
+		r.lost = r.lost || r.newest.RunRef == run.RunRef || r.success.RunRef == run.RunRef
 	default:
 		if r.success.RunRef == run.RunRef && run.State != airflow.RunSuccess { // marked as failed
-			r.success, r.complete = airflow.DagRun{}, false
+			r.lost = true
 		}
 		if newer(run, &r.newest) {
 			r.newest = *run
@@ -136,19 +141,61 @@ func (l *lastRuns) search(ctx context.Context, client *airflow.Client, now, star
 	runs, err := client.DagRuns(ctx, airflow.DagRunQuery{
 		States: []airflow.RunState{airflow.RunSuccess, airflow.RunFailed}, EndedSince: from, EndedUntil: to, Room: maxRows,
 	})
-	if err != nil && !isIncomplete(err) {
-		return nil, err
-	}
 	l.take(runs)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.searchedTo, l.step = from, 4*l.step
-	l.searched = err != nil || !from.After(now.Add(-lookBack))
-	return runs, nil
+	switch {
+	case err == nil:
+		l.searchedTo, l.step = from, 4*l.step
+		l.searched = !from.After(now.Add(-lookBack))
+	case isIncomplete(err):
+		l.searched, err = true, nil
+	default: // fewer may be had sooner
+		l.step /= 4
+		l.failures++
+		l.searched = l.failures == searchFailures
+	}
+	return runs, err
+}
+
+// recheck lists the runs of the last day that are failed now. It shows which of
+// those that succeeded were marked as failed, which keeps their end, and which
+// of those that failed have not any more.
+func (l *lastRuns) recheck(ctx context.Context, client *airflow.Client, now time.Time, maxRows int) error {
+	l.mu.Lock()
+	due := l.searched && now.Sub(l.recheckAt) >= rereadAfter
+	l.mu.Unlock()
+	if !due {
+		return nil
+	}
+	since := now.Add(-recheckBack)
+	runs, err := client.DagRuns(ctx, airflow.DagRunQuery{States: []airflow.RunState{airflow.RunFailed}, EndedSince: since, Room: maxRows})
+	l.take(runs)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.recheckAt = now
+	if err != nil { // those that failed are asked for DAG by DAG then
+		return err
+	}
+	failed := make(map[airflow.RunRef]struct{}, len(runs))
+	for i := range runs {
+		failed[runs[i].RunRef] = struct{}{}
+	}
+	for _, r := range l.dags {
+		if r.newest.State != airflow.RunFailed || r.newest.EndDate.Before(since) || r.newest.EndDate.After(now.Add(-overlap)) {
+			continue
+		}
+		if _, still := failed[r.newest.RunRef]; still {
+			r.readAt = now
+			continue
+		}
+		r.lost = true
+	}
+	return nil
 }
 
 // wanted are those of these DAGs that must be asked for, in that order: those of which not
-// all is known, with active runs first, then those whose newest run failed.
+// all is known, with active runs first, then those that were asked for in vain, then those whose newest run failed.
 func (l *lastRuns) wanted(dags map[string]dagFacts, active map[string]int, now time.Time) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -158,7 +205,8 @@ func (l *lastRuns) wanted(dags map[string]dagFacts, active map[string]int, now t
 	var ids []string
 	for id := range dags {
 		r := l.of(id)
-		if !r.known() || r.newest.State == airflow.RunFailed && now.Sub(r.readAt) >= rereadAfter {
+		inVain := !r.asked && now.Sub(r.readAt) < suspectRest
+		if !l.knows(r) && !inVain || r.newest.State == airflow.RunFailed && now.Sub(r.readAt) >= rereadAfter {
 			ids = append(ids, id)
 		}
 	}
@@ -166,7 +214,8 @@ func (l *lastRuns) wanted(dags map[string]dagFacts, active map[string]int, now t
 		_, activeA := active[a]
 		_, activeB := active[b]
 		return cmp.Or(
-			cmp.Compare(boolean(l.dags[a].complete), boolean(l.dags[b].complete)),
+			cmp.Compare(boolean(l.knows(l.dags[a])), boolean(l.knows(l.dags[b]))),
+			cmp.Compare(boolean(!l.dags[a].readAt.IsZero()), boolean(!l.dags[b].readAt.IsZero())),
 			cmp.Compare(boolean(activeB), boolean(activeA)),
 			l.dags[a].readAt.Compare(l.dags[b].readAt),
 			cmp.Compare(a, b))
@@ -174,12 +223,24 @@ func (l *lastRuns) wanted(dags map[string]dagFacts, active map[string]int, now t
 	return ids
 }
 
-// known reports whether there is nothing to be asked for: a success among the
-// runs that were found is the newest of both kinds.
-func (r *lastRun) known() bool { return r.complete || r.newest.State == airflow.RunSuccess }
+// knows reports whether there is nothing to be asked for: the newest run that
+// was found is the newest one, and so is its success. lastRuns.mu must be held.
+func (l *lastRuns) knows(r *lastRun) bool {
+	return !r.lost && (r.asked || r.newest.State == airflow.RunSuccess && l.covers(r, r.newest.RunAfter))
+}
 
-// unknown is how many of these DAGs are still to be asked for, at least 1 while the search goes on.
-func (l *lastRuns) unknown(dags map[string]dagFacts) int {
+// covers reports whether all runs of a DAG are known that were due then or
+// later: one that is not known ended before the search began to know. lastRuns.mu must be held.
+func (l *lastRuns) covers(r *lastRun, due time.Time) bool {
+	if r.asked {
+		return !due.Before(r.from)
+	}
+	return !l.searchedTo.IsZero() && !due.Before(l.searchedTo)
+}
+
+// unknown is how many of these DAGs are still to be asked for, or should have
+// been asked for again long since; at least 1 while the search goes on.
+func (l *lastRuns) unknown(dags map[string]dagFacts, now time.Time) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := 0
@@ -187,7 +248,8 @@ func (l *lastRuns) unknown(dags map[string]dagFacts) int {
 		n = 1
 	}
 	for id := range dags {
-		if !l.of(id).known() {
+		r := l.of(id)
+		if !l.knows(r) || r.newest.State == airflow.RunFailed && now.Sub(r.readAt) >= 2*rereadAfter {
 			n++
 		}
 	}
@@ -200,6 +262,10 @@ func (l *lastRuns) read(ctx context.Context, client *airflow.Client, dagID strin
 	at := airflowNow(client)
 	runs, err := client.LatestDagRuns(ctx, dagID, []airflow.RunState{airflow.RunSuccess, airflow.RunFailed}, latestRuns)
 	requests++
+	var from time.Time // an answer that is not full holds all
+	if len(runs) == latestRuns {
+		from = slices.MinFunc(runs, func(a, b airflow.DagRun) int { return a.RunAfter.Compare(b.RunAfter) }).RunAfter
+	}
 	isSuccess := func(r airflow.DagRun) bool { return r.State == airflow.RunSuccess && r.RunType != "backfill" }
 	if err == nil && len(runs) == latestRuns && !slices.ContainsFunc(runs, isSuccess) {
 		var more []airflow.DagRun
@@ -210,14 +276,19 @@ func (l *lastRuns) read(ctx context.Context, client *airflow.Client, dagID strin
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.of(dagID)
-	if r.readAt = at; err != nil && !definite(err) {
+	if r.readAt = at; err != nil && !isNotFound(err) {
 		return requests, err
 	}
-	*r = lastRun{complete: true, readAt: at, due: r.due}
+	*r = lastRun{asked: true, from: from, readAt: at, due: r.due}
 	for i := range runs {
 		r.take(&runs[i])
 	}
 	return requests, nil
+}
+
+func isNotFound(err error) bool {
+	e, ok := errors.AsType[*airflow.Error](err)
+	return ok && e.Status == http.StatusNotFound
 }
 
 // forget drops DAGs that are gone.
@@ -236,13 +307,25 @@ func (l *lastRuns) addIDs(ids map[string]struct{}) {
 	}
 }
 
-// copy is what is known now.
+// copy is what is known now. What may not be the newest is left out.
 func (l *lastRuns) copy() map[string]lastRun {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all := make(map[string]lastRun, len(l.dags))
 	for id, r := range maps.All(l.dags) {
-		all[id] = *r
+		known := *r
+		if r.lost || !r.asked && !l.covers(r, r.newest.RunAfter) {
+			known.newest = airflow.DagRun{}
+		}
+		if r.lost || !r.asked && !l.covers(r, r.success.RunAfter) {
+			known.success = airflow.DagRun{}
+		}
+		for i, due := range r.due {
+			if !l.covers(r, due) {
+				known.due[i] = time.Time{}
+			}
+		}
+		all[id] = known
 	}
 	return all
 }

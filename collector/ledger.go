@@ -2,6 +2,7 @@ package collector
 
 import (
 	"hash/fnv"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -31,9 +32,11 @@ const (
 type books struct {
 	ledger *Ledger
 	last   *lastRuns
+	sights sights
 
-	mu   sync.Mutex // guards what follows
-	dags selection
+	mu     sync.Mutex // guards what follows
+	dags   selection
+	former []formerSelection // as long as a listing may reach back to them
 	// start is when the first complete collection began; what ended before does not count. Zero: not yet.
 	start    time.Time
 	listedAt time.Time // of the newest listing of runs; zero before the first
@@ -209,7 +212,8 @@ func (b *books) runEnded(info *airflow.DagRun, listed map[airflow.RunRef]struct{
 	if f, ok := b.floors[info.RunRef]; ok && f.runEnd.Equal(info.EndDate) {
 		return // the listing reaches back to what is settled
 	}
-	if b.runs[info.RunRef] == nil && !info.EndDate.IsZero() && !info.EndDate.After(b.start) {
+	start := b.startOf(info.DagID)
+	if b.runs[info.RunRef] == nil && !info.EndDate.IsZero() && !info.EndDate.After(start) {
 		return // nothing in it can have ended since
 	}
 	r := b.run(info.RunRef)
@@ -217,39 +221,13 @@ func (b *books) runEnded(info *airflow.DagRun, listed map[airflow.RunRef]struct{
 	if r.ended && !r.gone && r.info.EndDate.Equal(info.EndDate) {
 		return
 	}
-	if info.EndDate.After(b.start) {
-		b.ledger.countRun(info, !r.reruns && info.RunAfter.After(b.start))
+	if info.EndDate.After(start) {
+		b.ledger.countRun(info, !r.reruns && info.RunAfter.After(start))
 	}
 	r.reruns = true
 	r.info, r.listed, r.missed = *info, true, 0
 	r.ended, r.gone, r.examinedAt = true, false, time.Time{}
 	b.settleUnanswered(r)
-}
-
-// lose treats a run that is in no listing any more as one that ended: should
-// it exist after all, its examination will show what it did.
-func (b *books) lose(ref airflow.RunRef, r *run) {
-	if !r.listed {
-		if !b.hasOpen(r) {
-			delete(b.runs, ref)
-		}
-		return
-	}
-	r.ended, r.gone, r.examinedAt = true, true, time.Time{}
-	for _, i := range r.instances {
-		if i.unknown {
-			i.owed, i.unknown = 0, false
-		}
-	}
-}
-
-func (b *books) hasOpen(r *run) bool {
-	for key := range r.instances {
-		if _, ok := b.open[key.of(r.info.RunRef)]; ok {
-			return true
-		}
-	}
-	return false
 }
 
 // listUnfinished takes a complete listing of the unfinished instances, or one
@@ -367,6 +345,11 @@ func (b *books) failed(ref airflow.RunRef, tooMany bool, at time.Time) {
 	}
 }
 
+// settled is what remains of a run that ended.
+func (r *run) settled(at time.Time) floor {
+	return floor{until: r.newest, runEnd: r.info.EndDate, expires: at.Add(floorAge), dateless: r.dateless()}
+}
+
 // prune replaces runs that ended by their floor, once all is counted, and forgets old floors.
 func (b *books) prune(now time.Time) {
 	b.mu.Lock()
@@ -377,12 +360,9 @@ func (b *books) prune(now time.Time) {
 		}
 		delete(b.runs, ref)
 		if !r.gone {
-			b.floors[ref] = floor{r.newest, r.info.EndDate, r.examinedAt.Add(floorAge), r.dateless()}
+			b.floors[ref] = r.settled(r.examinedAt)
 		}
 	}
-	for ref, f := range b.floors {
-		if now.After(f.expires) {
-			delete(b.floors, ref)
-		}
-	}
+	maps.DeleteFunc(b.floors, func(_ airflow.RunRef, f floor) bool { return now.After(f.expires) })
+	b.former = slices.DeleteFunc(b.former, func(f formerSelection) bool { return f.until.Before(b.endedAt.Add(-2 * runOverlap)) })
 }

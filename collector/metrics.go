@@ -112,7 +112,7 @@ var table = [metricCount]Metric{
 	dagRuns:                {"airflow_dag_runs", "gauge", []string{"dag_id", "state"}, "Queued and running runs. Dense over the two states for each DAG that is not paused."},
 	dagRunsOldest:          {"airflow_dag_runs_oldest_timestamp_seconds", "gauge", []string{"dag_id", "run_type", "state"}, "Since when the oldest of these runs has been queued or running; on Airflow 2, when the exporter first saw it queued. Sparse."},
 	dagRunsStalled:         {"airflow_dag_runs_stalled", "gauge", []string{"dag_id"}, "Running runs of DAGs that are not paused in which nothing has moved for 5 minutes: task instances wait, and none is scheduled, queued or running. Sparse."},
-	dagLastRunState:        {"airflow_dag_last_run_state", "gauge", []string{"dag_id", "state"}, "1 for the state, success or failed, of the finished run that was due last, backfills excluded; 0 for the other."},
+	dagLastRunState:        {"airflow_dag_last_run_state", "gauge", []string{"dag_id", "state"}, "1 for the state, success or failed, of the finished run that was due last, manual ones included, backfills excluded; 0 for the other."},
 	dagLastRunEnd:          {"airflow_dag_last_run_end_timestamp_seconds", "gauge", []string{"dag_id"}, "When that run ended."},
 	dagLastRunDuration:     {"airflow_dag_last_run_duration_seconds", "gauge", []string{"dag_id"}, "How long that run took."},
 	dagLastSuccess:         {"airflow_dag_last_success_timestamp_seconds", "gauge", []string{"dag_id"}, "When the successful run ended that was due last, backfills excluded."},

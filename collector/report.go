@@ -98,7 +98,11 @@ func (r *reporter) works(name string, v value) {
 // are so for the same reason, or for a moment only.
 func (r *reporter) cut(name string, v value) {
 	instances, ok := v.(*taskInstancesValue)
+	runs, _ := v.(*dagRunsValue)
 	switch {
+	case runs != nil && runs.skipped:
+		_ = level.Warn(r.logger).Log("msg", "Airflow fails to list a DAG run that ended: it is not counted", "collector", name,
+			"advice", "look for the reason in the log of Airflow's API server; it may be one damaged row of its table dag_run")
 	case !ok:
 		_ = level.Debug(r.logger).Log("msg", "not all could be asked for yet", "collector", name)
 	case len(instances.missing) > 0:

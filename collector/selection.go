@@ -82,6 +82,20 @@ func (s selection) runs(all []airflow.DagRun) []airflow.DagRun {
 	return slices.DeleteFunc(all, func(r airflow.DagRun) bool { return !s.has(r.DagID) })
 }
 
+// facts are those of the DAGs that are wanted, nil if there are none yet.
+func (s selection) facts(all map[string]dagFacts) map[string]dagFacts {
+	if all == nil || s == (selection{}) {
+		return all
+	}
+	some := map[string]dagFacts{}
+	for id, d := range all {
+		if s.has(id) {
+			some[id] = d
+		}
+	}
+	return some
+}
+
 // dags are those that are wanted.
 func (s selection) dags(all []airflow.Dag) []airflow.Dag {
 	return slices.DeleteFunc(all, func(d airflow.Dag) bool { return !s.has(d.DagID) })

@@ -3,6 +3,7 @@ package collector
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"time"
 
@@ -55,12 +56,11 @@ type taskInstancesPart struct {
 	taskless bool // the label task_id is empty
 	byGet    bool // airflow.list: get
 	dags     selection
+	sights   *sights
 
 	states    []airflow.State
 	lastTotal int
-	apart     bool                    // Airflow fails to list some state
-	attempts  map[attempt]attemptSeen // of the newest listing
-	queues    map[string]struct{}     // every queue seen since the start
+	apart     bool // Airflow fails to list some state
 }
 
 // attempt is one try of a task instance.
@@ -82,8 +82,8 @@ const (
 	headroom = 1.5
 )
 
-func newTaskInstancesPart(cfg *Config, byGet bool, dags selection) *taskInstancesPart {
-	return &taskInstancesPart{maxRows: cfg.MaxRows, taskless: !cfg.TaskLabels, byGet: byGet, dags: dags, queues: map[string]struct{}{}}
+func newTaskInstancesPart(cfg *Config, byGet bool, dags selection, sights *sights) *taskInstancesPart {
+	return &taskInstancesPart{maxRows: cfg.MaxRows, taskless: !cfg.TaskLabels, byGet: byGet, dags: dags, sights: sights}
 }
 
 func (*taskInstancesPart) name() string          { return "task_instances" }
@@ -231,11 +231,11 @@ func (p *taskInstancesPart) listOnce(ctx context.Context, client *airflow.Client
 func (p *taskInstancesPart) sum(rows []airflow.TaskInstance, missing map[airflow.State]int, at time.Time) *taskInstancesValue {
 	v := newTaskInstancesValue(p.states)
 	v.at, v.missing = at, missing
-	seen := make(map[attempt]attemptSeen, len(rows))
+	before, seen := p.sights.attempts.get(), make(map[attempt]attemptSeen, len(rows))
 	for i := range rows {
 		t := &rows[i]
 		a := attempt{t.DagID, t.RunID, t.TaskID, t.MapIndex, t.TryNumber}
-		now, ok := p.attempts[a]
+		now, ok := before[a]
 		switch {
 		case !ok:
 			now = attemptSeen{at, t.State, at}
@@ -251,21 +251,25 @@ func (p *taskInstancesPart) sum(rows []airflow.TaskInstance, missing map[airflow
 		}
 		v.addTotals(t, dagID, since)
 	}
-	for a, last := range p.attempts {
+	for a, last := range before {
 		if _, unknown := missing[last.state]; unknown { // it is as old as before when it is listed again
 			if _, ok := seen[a]; !ok {
 				seen[a] = last
 			}
 		}
 	}
-	p.attempts, p.lastTotal = seen, len(rows)
+	p.sights.attempts.set(seen)
+	p.lastTotal = len(rows)
 	for state, n := range missing {
 		v.states[state] = n
 	}
+	queues := map[string]struct{}{} // every queue seen since the start
+	maps.Copy(queues, p.sights.workerQueues.get())
 	for q := range v.queues {
-		p.queues[q.queue] = struct{}{}
+		queues[q.queue] = struct{}{}
 	}
-	for q := range p.queues {
+	p.sights.workerQueues.set(queues)
+	for q := range queues {
 		for _, state := range []airflow.State{airflow.StateQueued, airflow.StateRunning} {
 			if _, unknown := missing[state]; !unknown {
 				v.queues[queueState{q, state}] += 0

@@ -219,8 +219,9 @@ func (r *DagRun) Fail() *DagRun {
 	return r
 }
 
+// enter ends the run. One that has ended keeps its end, as in Airflow, when it enters the other state.
 func (r *DagRun) enter(state string) {
-	if !r.ended() || r.State != state {
+	if !r.ended() {
 		r.EndDate = r.db.Now()
 	}
 	setDate(&r.StartDate, r.EndDate)

@@ -62,7 +62,7 @@ func TestRunMoves(t *testing.T) {
 			{begin, "running 0 1 - null null"},
 			{first(func(x *ti) { x.Start() }), "running 0 1 - running null"},
 			{func(r *run) { r.Fail() }, "failed 0 1 3 failed skipped"},
-			{func(r *run) { r.Succeed() }, "success 0 1 4 success success"},
+			{func(r *run) { r.Succeed() }, "success 0 1 3 success success"}, // it has ended before
 		}},
 		{"is marked before it begins", "3.3.2", []move{
 			{func(r *run) { r.Succeed() }, "success 0 1 1 success success"},

@@ -1,0 +1,38 @@
+package collector
+
+import (
+	"sync"
+	"time"
+
+	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
+)
+
+// sights are when things were first seen of which Airflow does not tell since
+// when they are so, and what was ever seen. They outlive a reload.
+type sights struct {
+	queuedRuns   kept[map[airflow.RunRef]time.Time]
+	attempts     kept[map[attempt]attemptSeen] // of unfinished task instances
+	workerQueues kept[map[string]struct{}]
+	brokenFiles  kept[map[dagFile]time.Time]
+	dags         kept[map[string]dagFacts] // of the newest listing
+	bundles      kept[map[string]struct{}] // that had import errors
+}
+
+// kept is a value that may be used by a collection that is about to end and by
+// one after a reload: what it holds is replaced as a whole, and never changed.
+type kept[T any] struct {
+	mu    sync.Mutex
+	value T
+}
+
+func (k *kept[T]) get() T {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.value
+}
+
+func (k *kept[T]) set(value T) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.value = value
+}
