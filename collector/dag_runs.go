@@ -125,6 +125,7 @@ func (p *dagRunsPart) learnLast(ctx context.Context, client *airflow.Client, v *
 		cancel()
 		requests += n
 	}
+	last.plan(v.dags)
 	v.unknown = last.unknown(v.dags, v.at)
 	v.last = last.copy()
 	maps.DeleteFunc(v.last, func(dagID string, _ lastRun) bool { return !p.dags.has(dagID) })
@@ -225,7 +226,7 @@ func (v *dagRunsValue) emit(e *exposition) {
 			continue // gone, or about to be
 		}
 		r.emit(e, id)
-		interval := scheduleInterval(r.due[1], r.due[0], d.nextRun)
+		interval := scheduleInterval(r.due[1], r.due[0], r.plan.next)
 		goesOn := !d.nextRun.IsZero() || d.heldBack // one that is over is never late
 		if d.HasTimeSchedule && goesOn && interval > 0 {
 			e.gauge(dagScheduleInterval, interval.Seconds(), id)

@@ -53,6 +53,14 @@ type lastRun struct {
 	lost    bool           // one of the two finished no more, and it is not known which comes next
 	readAt  time.Time      // when it was asked for by itself, in vain or not, or found as failed as before
 	due     [2]time.Time   // of the newest scheduled runs that were seen: the newest and the one before
+	plan    nextDue
+}
+
+// nextDue is when the run after the newest one was due first. Airflow 3 moves that
+// on while it creates no run, unless it has to catch up: then it says nothing of the interval.
+type nextDue struct {
+	schedule    string
+	after, next time.Time
 }
 
 func newLastRuns() *lastRuns { return &lastRuns{dags: map[string]*lastRun{}} }
@@ -279,7 +287,7 @@ func (l *lastRuns) read(ctx context.Context, client *airflow.Client, dagID strin
 	if r.readAt = at; err != nil && !isNotFound(err) {
 		return requests, err
 	}
-	*r = lastRun{asked: true, from: from, readAt: at, due: r.due}
+	*r = lastRun{asked: true, from: from, readAt: at, due: r.due, plan: r.plan}
 	for i := range runs {
 		r.take(&runs[i])
 	}
@@ -289,6 +297,24 @@ func (l *lastRuns) read(ctx context.Context, client *airflow.Client, dagID strin
 func isNotFound(err error) bool {
 	e, ok := errors.AsType[*airflow.Error](err)
 	return ok && e.Status == http.StatusNotFound
+}
+
+// plan takes over when the next runs are due.
+func (l *lastRuns) plan(dags map[string]dagFacts) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, d := range dags {
+		r := l.of(id)
+		now := nextDue{d.Schedule, r.due[0], d.nextRun}
+		switch same := r.plan.schedule == now.schedule && r.plan.after.Equal(now.after); {
+		case !now.next.After(now.after): // it is that of the newest run, or over
+			if !same {
+				r.plan = nextDue{}
+			}
+		case !same || now.next.Before(r.plan.next):
+			r.plan = now
+		}
+	}
 }
 
 // forget drops DAGs that are gone.

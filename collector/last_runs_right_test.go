@@ -214,3 +214,28 @@ func TestAScheduleThatIsOverHasNoInterval(t *testing.T) {
 		})
 	}
 }
+
+// While Airflow 3 creates no run, it moves the next one on. That makes the interval no longer; another schedule does.
+func TestTheIntervalStaysWhileNoRunIsCreated(t *testing.T) {
+	inWorld(t, airflowtest.Options{Version: "3.3.2"}, nil, func(w *world) {
+		const interval = `airflow_dag_schedule_interval_seconds{dag_id="dag"}`
+		begin := time.Now()
+		put := func(schedule string, next time.Duration) {
+			w.airflow.Update(func(db *airflowtest.Database) {
+				db.PutDag(airflowtest.Dag{DagID: "dag", Schedule: schedule, Every: time.Hour, NextLogicalDate: begin.Add(next), NextRunAfter: begin.Add(next)})
+			})
+		}
+		put("@hourly", time.Hour)
+		w.airflow.Update(func(db *airflowtest.Database) {
+			putEnded(db, "dag", "one", "success", begin.Add(-time.Hour), begin.Add(-time.Minute))
+			putEnded(db, "dag", "two", "success", begin, begin.Add(time.Minute))
+		})
+		w.scrapeFor(oneListing)
+		for hours := range 5 {
+			put("@hourly", time.Duration(1+hours)*time.Hour)
+			w.has(w.lastScrape(oneListing+aMoment), interval+" 3600")
+		}
+		put("@daily", day)
+		w.has(w.lastScrape(oneListing+aMoment), interval+" 86400")
+	})
+}
