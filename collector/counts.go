@@ -24,8 +24,9 @@ type Ledger struct {
 	fresh map[*series]struct{} // those whose counts are held back
 
 	maxSeries int
-	dags      int  // that there are; 0: not known
-	taskless  bool // the label task_id is empty
+	gauges    *gaugeLimit // what fits beside the counters and histograms
+	dags      int         // that there are; 0: not known
+	taskless  bool        // the label task_id is empty
 
 	finished, retries, started        *vector
 	duration, queueWait, scheduleWait *vector
@@ -98,11 +99,13 @@ type series struct {
 
 // NewLedger returns an empty ledger.
 func NewLedger() *Ledger {
-	return &Ledger{
+	l := &Ledger{
 		fresh:    map[*series]struct{}{},
 		finished: newCounter(taskInstancesFinished), retries: newCounter(taskRetries), started: newCounter(taskInstancesStarted),
 		runsFinished: newCounter(dagRunsFinished),
 	}
+	l.gauges = newGaugeLimit(l, DefaultMaxSeries)
+	return l
 }
 
 func newCounter(id metricID) *vector {
@@ -147,6 +150,7 @@ func (l *Ledger) configure(cfg *Config) {
 	defer l.mu.Unlock()
 	l.hold = cfg.SeedHold
 	l.maxSeries = cfg.maxSeries()
+	l.gauges.resize(l.maxSeries)
 	if l.taskless == cfg.TaskLabels {
 		l.taskless = !cfg.TaskLabels
 		l.finished, l.retries = newCounter(taskInstancesFinished), newCounter(taskRetries)
@@ -357,7 +361,7 @@ func (l *Ledger) countRun(r *airflow.DagRun, first bool) {
 	}
 }
 
-// dagIDs are the DAGs that have series.
+// dagIDs are the DAGs that have series, or room for some.
 func (l *Ledger) dagIDs() map[string]struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -368,14 +372,16 @@ func (l *Ledger) dagIDs() map[string]struct{} {
 			ids[id] = struct{}{}
 		}
 	}
+	l.gauges.addIDs(ids)
 	delete(ids, other)
 	return ids
 }
 
-// forget drops the series of DAGs that are gone.
+// forget drops the series of DAGs that are gone, and their room.
 func (l *Ledger) forget(gone func(dagID string) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.gauges.forget(gone)
 	for _, v := range l.families() {
 		if v.dag < 0 {
 			continue
