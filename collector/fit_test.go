@@ -185,6 +185,19 @@ func TestWhoHadRoomIsRemembered(t *testing.T) {
 	}
 }
 
+// A DAG that has gauges only is known, too, so that it is noticed when it is gone.
+func TestDagsThatHaveRoomAreKnown(t *testing.T) {
+	l := tinyLedger(minMaxSeries, 1)
+	l.gauges.fitInto(minMaxSeries, some("dag"))
+	if !has(l.dagIDs(), "dag") {
+		t.Error("the DAG is not known")
+	}
+	l.forget(func(string) bool { return true })
+	if has(l.dagIDs(), "dag") {
+		t.Error("the DAG is not forgotten")
+	}
+}
+
 // Those that had room keep it, whoever comes; and when all have room again, all are there.
 func TestNewcomersTakeNoOnesRoom(t *testing.T) {
 	g := newGaugeLimit(nil, 0)

@@ -29,8 +29,10 @@ func (c *DagsConfig) Validate() error {
 	return err
 }
 
-// selection is which DAGs are wanted; the zero value: all. Nothing but totals
-// may tell of the others: each part drops their rows when it has them from Airflow.
+// selection is which DAGs are wanted; the zero value: all, but one that has the
+// name of other, whose series could not be told from those of all that have none.
+// Nothing but totals may tell of those that are not: each part drops their rows
+// when it has them from Airflow.
 type selection struct{ include, exclude *regexp.Regexp }
 
 func (c *DagsConfig) selection() (s selection, err error) {
@@ -74,7 +76,7 @@ func placeOf(err error, expression string) (reason string, at int) {
 
 // has reports whether a DAG is wanted.
 func (s selection) has(dagID string) bool {
-	return (s.include == nil || s.include.MatchString(dagID)) && (s.exclude == nil || !s.exclude.MatchString(dagID))
+	return dagID != other && (s.include == nil || s.include.MatchString(dagID)) && (s.exclude == nil || !s.exclude.MatchString(dagID))
 }
 
 // runs are those of the DAGs that are wanted.
