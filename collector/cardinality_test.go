@@ -299,6 +299,26 @@ func TestWhoHadRoomHasItAfterAnOutageAndAReload(t *testing.T) {
 	}
 }
 
+// A reload that lowers the limit below what counters and histograms have says so, once; they stay.
+func TestALimitThatIsLoweredIsWarnedOf(t *testing.T) {
+	inWorld(t, airflowtest.Options{Version: "3.3.2"}, nil, func(w *world) {
+		w.airflow.Update(fillMany(30))
+		w.scrapeFor(2 * time.Minute)
+		before := w.collector.ledger.size().lines
+		for _, step := range []struct{ limit, warnings int }{{before * 2, 0}, {before, 1}, {before, 1}, {before * 2, 1}} {
+			w.reload(limitedTo(step.limit))
+			if n := strings.Count(w.log.String(), "collector.max_series was lowered"); n != step.warnings {
+				t.Errorf("after a reload with %d there are %d warnings, want %d:\n%s", step.limit, n, step.warnings, w.log.String())
+			}
+		}
+		w.has("\n"+strings.ReplaceAll(w.log.String(), " ", "\n"), fmt.Sprint("series=", before), fmt.Sprint("max_series=", before))
+		w.scrapeFor(time.Minute)
+		if n := w.collector.ledger.size().lines; n != before {
+			t.Errorf("%d counters and histograms are left of %d", n, before)
+		}
+	})
+}
+
 // Tasks lose their series before DAGs do: first their run times, then their counters, then their gauges.
 func TestTasksGoBeforeDags(t *testing.T) {
 	families := []string{"airflow_task_duration_seconds", "airflow_task_instances_finished_total", "airflow_task_instances", "airflow_dag_paused"}

@@ -79,7 +79,9 @@ func New(o Options) (*Collector, error) {
 	}
 	c.client = client
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.ledger.configure(&o.Config)
+	if n := c.ledger.configure(&o.Config); n > 0 {
+		c.report.stay(n, o.Config.maxSeries())
+	}
 	books := c.ledger.open(o.Airflow.URL)
 	books.choose(dags)
 	followers := []part{newAttemptsPart(&o.Config, o.Airflow.Concurrency, books)}

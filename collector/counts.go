@@ -133,11 +133,13 @@ func newHistogram(id metricID, cfg *Config, buckets []time.Duration) *vector {
 }
 
 // configure takes over what the configuration says. Histograms whose shape
-// changes, and counters whose tasks do, begin anew.
-func (l *Ledger) configure(cfg *Config) {
+// changes, and counters whose tasks do, begin anew. It returns how many series
+// there are if they are more than a limit that was lowered leaves to them.
+func (l *Ledger) configure(cfg *Config) (tooMany int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.hold = cfg.SeedHold
+	lowered := cfg.maxSeries() < l.maxSeries
 	l.maxSeries = cfg.maxSeries()
 	l.gauges.resize(l.maxSeries)
 	if l.taskless == cfg.TaskLabels {
@@ -158,6 +160,10 @@ func (l *Ledger) configure(cfg *Config) {
 		l.startDelay = newHistogram(dagRunStartDelay, cfg, cfg.WaitBuckets)
 	}
 	l.shape = shape
+	if n := l.lines(); lowered && n > l.maxSeries*3/4 {
+		return n
+	}
+	return 0
 }
 
 func boundsText(buckets []time.Duration) string {

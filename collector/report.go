@@ -117,6 +117,12 @@ func (r *reporter) cut(name string, v value) {
 	}
 }
 
+// stay reports that a limit on series was lowered below what counters and histograms have.
+func (r *reporter) stay(series, limit int) {
+	_ = level.Warn(r.logger).Log("msg", "collector.max_series was lowered, but counters and histograms that exist stay", "series", series, "max_series", limit,
+		"advice", "restart the exporter if Prometheus cannot take that many")
+}
+
 // bug reports what should never happen.
 func (r *reporter) bug(err error) {
 	line := []any{"msg", "please report this bug", "err", err}
