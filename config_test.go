@@ -52,6 +52,7 @@ func TestExampleConfigHasEveryKeyAndDefault(t *testing.T) {
 }
 
 func TestConfigErrorsNameKeyOrLine(t *testing.T) {
+	nested := strings.Repeat("(", 999) + "a" + strings.Repeat(")", 999) // as deep as RE2 takes
 	for name, tc := range map[string]struct{ file, want string }{
 		"unknown key":             {"airflow:\n  url: http://localhost:8080\n  conccurrency: 3\n", "line 3: unknown key conccurrency"},
 		"two unknown keys":        {"airflow:\n  urll: http://localhost:8080\n  listt: get\n", "line 2: unknown key urll; line 3: unknown key listt"},
@@ -102,6 +103,8 @@ func TestConfigErrorsNameKeyOrLine(t *testing.T) {
 		"include":                 {"airflow: {url: 'http://localhost:8080'}\ndags: {include: 'etl_(a|b'}\n", `dags.include: "etl_(a|b": missing closing ) at character 5`},
 		"exclude":                 {"airflow: {url: 'http://localhost:8080'}\ndags: {exclude: 'größe[z-a]'}\n", `dags.exclude: "größe[z-a]": invalid character class range at character 7`},
 		"exclude, two anchors":    {"airflow: {url: 'http://localhost:8080'}\ndags: {exclude: 'a)|(b'}\n", `dags.exclude: "a)|(b": unexpected ) at character 2`},
+		"include, open quote":     {"airflow: {url: 'http://localhost:8080'}\ndags: {include: 'größe|\\Qetl'}\n", `dags.include: "größe|\\Qetl": \Q without \E at character 7`},
+		"include, nested":         {"airflow: {url: 'http://localhost:8080'}\ndags: {include: '" + nested + "'}\n", `dags.include: "` + nested + `": expression nests too deeply at character 1`},
 		"rows":                    {"airflow: {url: 'http://localhost:8080'}\ncollector: {max_rows: 0}\n", "collector.max_rows: 0"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -119,6 +119,16 @@ func (l *Ledger) setAside() int {
 	return min(l.dags*perDag, l.maxSeries)
 }
 
+// lines are how many series of the families with a dag_id there are. Ledger.mu must be held.
+func (l *Ledger) lines() (n int) {
+	for _, v := range l.families() {
+		if v.dag >= 0 {
+			n += v.lines
+		}
+	}
+	return n
+}
+
 // expect is told how many DAGs there are.
 func (l *Ledger) expect(dags int) {
 	l.mu.Lock()
@@ -136,13 +146,12 @@ type ledgerSize struct {
 func (l *Ledger) size() ledgerSize {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := ledgerSize{dropped: map[metricID]int{}}
+	s := ledgerSize{lines: l.lines(), dropped: map[metricID]int{}}
 	histograms, perDag := 0, 0
 	for _, v := range l.families() {
 		if v.dag < 0 {
 			continue
 		}
-		s.lines += v.lines
 		s.dropped[v.id] = v.dropped
 		if v.histogram {
 			histograms += v.lines

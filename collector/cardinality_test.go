@@ -252,6 +252,73 @@ func TestTheLimitHoldsWhileSeriesAreBorn(t *testing.T) {
 	})
 }
 
+// Those that had room have it after an outage of a part that made room for all, and after a reload; newcomers that sort first do not take it.
+func TestWhoHadRoomHasItAfterAnOutageAndAReload(t *testing.T) {
+	for name, happens := range map[string]func(w *world){
+		"outage": func(w *world) {
+			for _, path := range []string{"/taskInstances/list", "/dagRuns/list"} {
+				defer w.airflow.Inject(airflowtest.On("", path), airflowtest.Status(503, nil, ""))()
+			}
+			w.scrapeFor(4 * time.Minute)
+			if n := total(seriesOf(w.scrape(0)), "airflow_exporter_dropped_series{family=\"airflow_dag_paused\""); n > 0 {
+				w.t.Errorf("%v DAGs have no room in the outage: nothing was tried", n)
+			}
+		},
+		"reload": func(w *world) { w.reload(limitedTo(minMaxSeries)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, airflowtest.Options{Version: "3.3.2"}, limitedTo(minMaxSeries), func(w *world) {
+				w.airflow.Update(fillMany(40))
+				w.scrapeFor(2 * time.Minute)
+				w.airflow.Update(func(db *airflowtest.Database) {
+					for d := range 60 {
+						id := fmt.Sprintf("a_dag_%04d", d)
+						db.PutDag(airflowtest.Dag{DagID: id, Every: 24 * time.Hour})
+						db.Add(airflowtest.Task(id, "first", "task"), 1).Enqueue()
+					}
+				})
+				w.scrapeFor(7 * time.Minute)
+				before := seriesOf(w.scrape(0))
+				happens(w)
+				w.scrapeFor(time.Minute)
+				after, kept := seriesOf(w.scrape(0)), 0
+				for series := range before {
+					if !strings.HasPrefix(series, "airflow_dag_paused{") {
+						continue
+					}
+					kept++
+					if _, ok := after[series]; !ok {
+						t.Errorf("%s is gone", series)
+					}
+				}
+				if kept == 0 || kept == 100 {
+					t.Errorf("%d of 100 DAGs had room", kept)
+				}
+			})
+		})
+	}
+}
+
+// A reload that lowers the limit below what counters and histograms have says so, once; they stay.
+func TestALimitThatIsLoweredIsWarnedOf(t *testing.T) {
+	inWorld(t, airflowtest.Options{Version: "3.3.2"}, nil, func(w *world) {
+		w.airflow.Update(fillMany(30))
+		w.scrapeFor(2 * time.Minute)
+		before := w.collector.ledger.size().lines
+		for _, step := range []struct{ limit, warnings int }{{before * 2, 0}, {before, 1}, {before, 1}, {before * 2, 1}} {
+			w.reload(limitedTo(step.limit))
+			if n := strings.Count(w.log.String(), "collector.max_series was lowered"); n != step.warnings {
+				t.Errorf("after a reload with %d there are %d warnings, want %d:\n%s", step.limit, n, step.warnings, w.log.String())
+			}
+		}
+		w.has("\n"+strings.ReplaceAll(w.log.String(), " ", "\n"), fmt.Sprint("series=", before), fmt.Sprint("max_series=", before))
+		w.scrapeFor(time.Minute)
+		if n := w.collector.ledger.size().lines; n != before {
+			t.Errorf("%d counters and histograms are left of %d", n, before)
+		}
+	})
+}
+
 // Tasks lose their series before DAGs do: first their run times, then their counters, then their gauges.
 func TestTasksGoBeforeDags(t *testing.T) {
 	families := []string{"airflow_task_duration_seconds", "airflow_task_instances_finished_total", "airflow_task_instances", "airflow_dag_paused"}

@@ -34,7 +34,6 @@ const (
 // Collector asks one Airflow, one collection at a time. It is safe for concurrent use.
 type Collector struct {
 	cfg       Config
-	limit     *gaugeLimit
 	client    *airflow.Client
 	telemetry *Telemetry
 	ledger    *Ledger
@@ -80,8 +79,9 @@ func New(o Options) (*Collector, error) {
 	}
 	c.client = client
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.ledger.configure(&o.Config)
-	c.limit = newGaugeLimit(c.ledger, o.Config.maxSeries())
+	if n := c.ledger.configure(&o.Config); n > 0 {
+		c.report.stay(n, o.Config.maxSeries())
+	}
 	books := c.ledger.open(o.Airflow.URL)
 	books.choose(dags)
 	followers := []part{newAttemptsPart(&o.Config, o.Airflow.Concurrency, books)}

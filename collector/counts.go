@@ -22,10 +22,12 @@ type Ledger struct {
 	hold  time.Duration // Config.SeedHold
 	shape histogramShape
 	fresh map[*series]struct{} // those whose counts are held back
+	held  int                  // how many counts those are
 
 	maxSeries int
-	dags      int  // that there are; 0: not known
-	taskless  bool // the label task_id is empty
+	gauges    *gaugeLimit // what fits beside the counters and histograms
+	dags      int         // that there are; 0: not known
+	taskless  bool        // the label task_id is empty
 
 	finished, retries, started        *vector
 	duration, queueWait, scheduleWait *vector
@@ -84,25 +86,15 @@ func (v *vector) folded(labels []string) []string {
 	return labels
 }
 
-// series is one label set. What it counts is held back until a scrape has
-// delivered it at 0 and all scrapers had the time to come: increase() cannot
-// see the first sample of a series.
-type series struct {
-	key       string
-	count     func(float64)
-	number    int       // in the order of birth
-	delivered time.Time // zero: not yet
-	open      bool
-	held      []float64
-}
-
 // NewLedger returns an empty ledger.
 func NewLedger() *Ledger {
-	return &Ledger{
+	l := &Ledger{
 		fresh:    map[*series]struct{}{},
 		finished: newCounter(taskInstancesFinished), retries: newCounter(taskRetries), started: newCounter(taskInstancesStarted),
 		runsFinished: newCounter(dagRunsFinished),
 	}
+	l.gauges = newGaugeLimit(l, DefaultMaxSeries)
+	return l
 }
 
 func newCounter(id metricID) *vector {
@@ -141,12 +133,15 @@ func newHistogram(id metricID, cfg *Config, buckets []time.Duration) *vector {
 }
 
 // configure takes over what the configuration says. Histograms whose shape
-// changes, and counters whose tasks do, begin anew.
-func (l *Ledger) configure(cfg *Config) {
+// changes, and counters whose tasks do, begin anew. It returns how many series
+// there are if they are more than a limit that was lowered leaves to them.
+func (l *Ledger) configure(cfg *Config) (tooMany int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.hold = cfg.SeedHold
+	lowered := cfg.maxSeries() < l.maxSeries
 	l.maxSeries = cfg.maxSeries()
+	l.gauges.resize(l.maxSeries)
 	if l.taskless == cfg.TaskLabels {
 		l.taskless = !cfg.TaskLabels
 		l.finished, l.retries = newCounter(taskInstancesFinished), newCounter(taskRetries)
@@ -165,6 +160,10 @@ func (l *Ledger) configure(cfg *Config) {
 		l.startDelay = newHistogram(dagRunStartDelay, cfg, cfg.WaitBuckets)
 	}
 	l.shape = shape
+	if n := l.lines(); lowered && n > l.maxSeries*3/4 {
+		return n
+	}
+	return 0
 }
 
 func boundsText(buckets []time.Duration) string {
@@ -216,40 +215,6 @@ func (l *Ledger) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// release counts what was held back long enough.
-func (l *Ledger) release(now time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for s := range l.fresh {
-		if s.delivered.IsZero() || now.Sub(s.delivered) < l.hold {
-			continue
-		}
-		for _, x := range s.held {
-			s.count(x)
-		}
-		s.held, s.open = nil, true
-		delete(l.fresh, s)
-	}
-}
-
-// births is how many series there were so far. Those will be in an answer that is rendered from now on.
-func (l *Ledger) births() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.born
-}
-
-// deliver notes that an answer reached a scraper that has the first so many series.
-func (l *Ledger) deliver(births int, now time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for s := range l.fresh {
-		if s.delivered.IsZero() && s.number <= births {
-			s.delivered = now
-		}
-	}
-}
-
 // of returns a series of v, which exists from now on. Ledger.mu must be held.
 func (l *Ledger) of(v *vector, labels ...string) *series {
 	if l.taskless && v.task >= 0 {
@@ -274,14 +239,6 @@ func (l *Ledger) of(v *vector, labels ...string) *series {
 	return s
 }
 
-func (s *series) add(x float64) {
-	if s.open {
-		s.count(x)
-		return
-	}
-	s.held = append(s.held, x)
-}
-
 // sight lets the series of a task exist, and those of its pool and queue.
 func (l *Ledger) sight(t *airflow.TaskInstance) {
 	l.mu.Lock()
@@ -294,13 +251,13 @@ func (l *Ledger) sight(t *airflow.TaskInstance) {
 func (l *Ledger) countFinished(t *airflow.TaskInstance, state airflow.State) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.of(l.finished, t.DagID, t.TaskID, string(state)).add(1)
+	l.add(1, l.finished, t.DagID, t.TaskID, string(state))
 }
 
 func (l *Ledger) countRetry(dagID, taskID string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.of(l.retries, dagID, taskID).add(1)
+	l.add(1, l.retries, dagID, taskID)
 }
 
 // observeRun takes how long an attempt ran that ended in this state.
@@ -314,7 +271,7 @@ func (l *Ledger) observeRun(t *airflow.TaskInstance, state airflow.State) {
 	if l.shape.tasks {
 		labels = []string{t.DagID, t.TaskID, string(state)}
 	}
-	l.of(l.duration, labels...).add(t.Duration.Seconds())
+	l.add(t.Duration.Seconds(), l.duration, labels...)
 }
 
 // countStart counts an attempt that was started, and how long it waited for
@@ -323,13 +280,13 @@ func (l *Ledger) observeRun(t *airflow.TaskInstance, state airflow.State) {
 func (l *Ledger) countStart(t *airflow.TaskInstance) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.of(l.started, t.Pool, t.Queue).add(1)
+	l.add(1, l.started, t.Pool, t.Queue)
 	if t.QueuedWhen.IsZero() || t.QueuedWhen.Before(t.ScheduledWhen) || t.StartDate.Before(t.QueuedWhen) {
 		return
 	}
-	l.of(l.queueWait, t.Pool, t.Queue).add(t.StartDate.Sub(t.QueuedWhen).Seconds())
+	l.add(t.StartDate.Sub(t.QueuedWhen).Seconds(), l.queueWait, t.Pool, t.Queue)
 	if !t.ScheduledWhen.IsZero() {
-		l.of(l.scheduleWait, t.Pool, t.Queue).add(t.QueuedWhen.Sub(t.ScheduledWhen).Seconds())
+		l.add(t.QueuedWhen.Sub(t.ScheduledWhen).Seconds(), l.scheduleWait, t.Pool, t.Queue)
 	}
 }
 
@@ -347,17 +304,17 @@ func (l *Ledger) countRun(r *airflow.DagRun, first bool) {
 	l.sightRun(r.DagID, r.RunType)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.of(l.runsFinished, r.DagID, r.RunType, string(r.State)).add(1)
+	l.add(1, l.runsFinished, r.DagID, r.RunType, string(r.State))
 	if length, ok := runLength(r); ok {
-		l.of(l.runDuration, r.DagID, string(r.State)).add(length.Seconds())
+		l.add(length.Seconds(), l.runDuration, r.DagID, string(r.State))
 	}
 	delay := r.StartDate.Sub(r.RunAfter)
 	if first && r.RunType == "scheduled" && !r.StartDate.IsZero() && !r.RunAfter.IsZero() && delay >= 0 {
-		l.of(l.startDelay, r.DagID).add(delay.Seconds())
+		l.add(delay.Seconds(), l.startDelay, r.DagID)
 	}
 }
 
-// dagIDs are the DAGs that have series.
+// dagIDs are the DAGs that have series, or room for some.
 func (l *Ledger) dagIDs() map[string]struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -368,14 +325,16 @@ func (l *Ledger) dagIDs() map[string]struct{} {
 			ids[id] = struct{}{}
 		}
 	}
+	l.gauges.addIDs(ids)
 	delete(ids, other)
 	return ids
 }
 
-// forget drops the series of DAGs that are gone.
+// forget drops the series of DAGs that are gone, and their room.
 func (l *Ledger) forget(gone func(dagID string) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.gauges.forget(gone)
 	for _, v := range l.families() {
 		if v.dag < 0 {
 			continue
@@ -390,7 +349,7 @@ func (l *Ledger) forget(gone func(dagID string) bool) {
 			case s.key == key:
 				v.drop(labels...)
 				v.born(labels, -1)
-				delete(l.fresh, s)
+				l.withdraw(s)
 			case v.task < 0 || labels[v.task] != other:
 				v.dropped -= v.cost
 			}

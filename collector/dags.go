@@ -17,7 +17,8 @@ import (
 type dagsValue struct {
 	at      time.Time // when they were listed, on Airflow's clock
 	dags    map[string]dagFacts
-	visible int // how many were listed, whether they are wanted or not
+	visible int  // how many were listed, whether they are wanted or not
+	clash   bool // one of them has the name of other
 	// gone are those that are missing from this listing as from the one before
 	// and have no active runs. They are told once: this value may be seen by
 	// several collections, and at tells it from the next.
@@ -88,6 +89,7 @@ func (p *dagsPart) fetch(ctx context.Context, client *airflow.Client, known fact
 		return nil, err
 	}
 	visible := len(listed)
+	clash := slices.ContainsFunc(listed, func(d airflow.Dag) bool { return d.DagID == other })
 	listed = p.selected.dags(listed)
 	asked, err := p.ask(ctx, client, p.unlisted(listed, active))
 	if err != nil {
@@ -99,7 +101,7 @@ func (p *dagsPart) fetch(ctx context.Context, client *airflow.Client, known fact
 	p.listings++
 	p.soon.Store(active == nil && p.listings == 1)
 	v := p.sum(listed, asked, active)
-	v.at, v.visible = at, visible
+	v.at, v.visible, v.clash = at, visible, clash
 	return v, nil
 }
 

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"cmp"
 	"maps"
 	"math"
 	"slices"
@@ -37,21 +38,28 @@ func sum(a, b float64) float64 { return a + b }
 
 // gaugeLimit fits the gauges by DAG into what counters and histograms leave. A
 // DAG has all of its gauges, or its tasks are summed up, or it is summed up with
-// others. Those that had room come first, then the others by name. Some room
-// stays free whenever someone new gets in or someone has to go, so that no one
-// else has to when there are a few series more.
+// others. Those that had room come first, in the order in which they got it, then
+// the others by name. Some room stays free whenever someone new gets in or someone
+// has to go, so that no one else has to when there are a few series more. It
+// outlives a reload, as its ledger does.
 type gaugeLimit struct {
 	ledger *Ledger
-	max    int
 
 	mu     sync.Mutex // guards what follows
+	max    int
 	newest *fit
-	of     []*exposition       // that the newest one was made of
-	size   ledgerSize          // likewise
-	tight  bool                // not all had room
-	named  map[string]struct{} // DAGs that have room, and
-	detail map[string]struct{} // those of them whose tasks have, too
+	of     []*exposition // that the newest one was made of
+	size   ledgerSize    // likewise
+	tight  bool          // not all had room
+	fits   int           // so far
+	named  seats         // DAGs that have room, and
+	detail seats         // those of them whose tasks have, too
 }
+
+// seats are DAGs that have room, with the number of the fit that gave it to
+// them. One whose gauges are absent keeps its seat until it is gone: the part
+// that tells of it may be back soon.
+type seats map[string]int
 
 // fit is what gauges by DAG come to.
 type fit struct {
@@ -64,7 +72,32 @@ type fit struct {
 const freeShare = 16
 
 func newGaugeLimit(l *Ledger, maxSeries int) *gaugeLimit {
-	return &gaugeLimit{ledger: l, max: maxSeries}
+	return &gaugeLimit{ledger: l, max: maxSeries, named: seats{}, detail: seats{}}
+}
+
+// resize takes over Config.MaxSeries.
+func (g *gaugeLimit) resize(maxSeries int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.max, g.newest = maxSeries, nil
+}
+
+// addIDs adds the DAGs that have room.
+func (g *gaugeLimit) addIDs(ids map[string]struct{}) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for id := range g.named {
+		ids[id] = struct{}{}
+	}
+}
+
+// forget takes the room of DAGs that are gone.
+func (g *gaugeLimit) forget(gone func(dagID string) bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, s := range []seats{g.named, g.detail} {
+		maps.DeleteFunc(s, func(id string, _ int) bool { return gone(id) })
+	}
 }
 
 // emit fits the gauges of what e includes, and tells what had no room.
@@ -84,6 +117,7 @@ func (g *gaugeLimit) fit(parts []*exposition, size ledgerSize) *fit {
 		return g.newest
 	}
 	g.of, g.size = slices.Clone(parts), size
+	g.fits++
 	room, wanted := g.max, 0
 	for _, part := range parts {
 		room -= part.totals
@@ -97,11 +131,26 @@ func (g *gaugeLimit) fit(parts []*exposition, size ledgerSize) *fit {
 		g.tight = wanted > room-size.lines
 	}
 	if !g.tight {
-		g.newest, g.named, g.detail = &fit{whole: g.of}, nil, nil
+		g.newest = &fit{whole: g.of}
+		g.seatAll(parts)
 		return g.newest
 	}
 	g.newest = g.squeeze(parts, tight)
 	return g.newest
+}
+
+// seatAll notes that all have room: those that come later take none of it.
+func (g *gaugeLimit) seatAll(parts []*exposition) {
+	for _, part := range parts {
+		for i := range part.byDag {
+			id := part.byDag[i].labels[dagLabel[part.byDag[i].id]]
+			for _, s := range []seats{g.named, g.detail} {
+				if _, ok := s[id]; !ok && id != other {
+					s[id] = g.fits
+				}
+			}
+		}
+	}
 }
 
 // dagGauges are the gauges of a DAG.
@@ -143,10 +192,15 @@ func (g *gaugeLimit) squeeze(parts []*exposition, room int) *fit {
 		d.addTo(rest)
 	}
 	ids := slices.DeleteFunc(slices.Sorted(maps.Keys(dags)), func(id string) bool { return id == other })
-	q := quota{left: room - len(rest), free: room / freeShare}
-	g.named = q.admit(ids, g.named, func(id string) int { return len(dags[id].own) + len(dags[id].folded) })
-	ids = slices.DeleteFunc(ids, func(id string) bool { return !has(g.named, id) })
-	g.detail = q.admit(ids, g.detail, func(id string) int { return len(dags[id].tasks) - len(dags[id].folded) })
+	q := quota{left: room - len(rest), free: room / freeShare, fit: g.fits}
+	q.admit(ids, g.named, func(id string) int { return len(dags[id].own) + len(dags[id].folded) })
+	for _, id := range ids {
+		if !g.named.has(id) {
+			delete(g.detail, id)
+		}
+	}
+	ids = slices.DeleteFunc(ids, func(id string) bool { return !g.named.has(id) })
+	q.admit(ids, g.detail, func(id string) int { return len(dags[id].tasks) - len(dags[id].folded) })
 
 	f := &fit{dropped: map[metricID]int{}}
 	rest = folded{}
@@ -155,14 +209,14 @@ func (g *gaugeLimit) squeeze(parts []*exposition, room int) *fit {
 		case id == other: // those of DAGs that are not selected
 			d.addTo(rest)
 			continue
-		case !has(g.named, id):
+		case !g.named.has(id):
 			d.addTo(rest)
 			f.drop(d.own)
 			f.drop(d.tasks)
 			continue
 		}
 		f.take(d.own)
-		if has(g.detail, id) {
+		if g.detail.has(id) {
 			f.take(d.tasks)
 			continue
 		}
@@ -206,37 +260,50 @@ func (d *dagGauges) addTo(rest folded) {
 }
 
 // quota is room that is given away.
-type quota struct{ left, free int }
+type quota struct{ left, free, fit int }
 
-// admit gives room to those that had some, then to others.
-func (q *quota) admit(ids []string, before map[string]struct{}, cost func(id string) int) map[string]struct{} {
-	admitted := map[string]struct{}{}
-	give := func(to []string, room int) {
-		for _, id := range to {
-			if n := cost(id); n <= room {
-				room -= n
-				q.left -= n
-				admitted[id] = struct{}{}
-			}
+// admit gives room to those that had some, then to others; who gets none loses
+// what it had. Those that got it in the same fit may use what is free if that
+// keeps them all. Or else some of them have to go, and it becomes free again.
+func (q *quota) admit(ids []string, had seats, cost func(id string) int) {
+	since := func(id string) int {
+		if n, ok := had[id]; ok {
+			return n
 		}
+		return q.fit
 	}
-	var old, fresh []string
-	wanted := 0
-	for _, id := range ids {
-		if has(before, id) {
-			old = append(old, id)
-			wanted += cost(id)
+	slices.SortStableFunc(ids, func(a, b string) int { return cmp.Compare(since(a), since(b)) })
+	for len(ids) > 0 {
+		n, wanted, first := 0, 0, since(ids[0])
+		for n < len(ids) && since(ids[n]) == first {
+			wanted += cost(ids[n])
+			n++
+		}
+		room := q.left
+		if wanted > q.left || first == q.fit {
+			room -= q.free
+		}
+		q.give(ids[:n], had, room, first, cost)
+		ids = ids[n:]
+	}
+}
+
+func (q *quota) give(to []string, had seats, room, since int, cost func(id string) int) {
+	for _, id := range to {
+		n := cost(id)
+		if n > room {
+			delete(had, id)
 			continue
 		}
-		fresh = append(fresh, id)
+		room -= n
+		q.left -= n
+		had[id] = since
 	}
-	if wanted <= q.left {
-		give(old, q.left)
-	} else {
-		give(old, q.left-q.free)
-	}
-	give(fresh, q.left-q.free)
-	return admitted
+}
+
+func (s seats) has(id string) bool {
+	_, ok := s[id]
+	return ok
 }
 
 func has(set map[string]struct{}, id string) bool {

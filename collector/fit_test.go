@@ -118,37 +118,95 @@ func TestTotalsTakeRoom(t *testing.T) {
 	}
 }
 
+// pausedIn are the DAGs of which it is told whether they are paused.
+func pausedIn(t *testing.T, f *fit) (ids []string) {
+	t.Helper()
+	for series := range fitted(t, f) {
+		if id, ok := strings.CutPrefix(series, "airflow_dag_paused "); ok {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// some are DAGs with a task each.
+func some(names ...string) *exposition {
+	e := newExposition()
+	for _, id := range names {
+		dagOf(e, id, 1)
+	}
+	return e
+}
+
+// hundred are so many names that begin alike.
+func hundred(begin string) (names []string) {
+	for i := range 100 {
+		names = append(names, fmt.Sprintf("%s%02d", begin, i))
+	}
+	return names
+}
+
+// Who had room is remembered while there is room for all, and while a part is absent; not of DAGs that are gone.
+func TestWhoHadRoomIsRemembered(t *testing.T) {
+	before, after := hundred("m"), hundred("a")
+	all := some(slices.Concat(after, before)...)
+	paused := newExposition() // what one part tells of all
+	for _, id := range slices.Concat(after, before) {
+		paused.gauge(dagPaused, 0, id)
+	}
+	const room = 150 // of 600
+	for name, between := range map[string]func(g *gaugeLimit){
+		"room for all":                 func(g *gaugeLimit) { g.fitInto(1000, all) },
+		"nothing is known":             func(g *gaugeLimit) { g.fitInto(room) },
+		"less is known of all":         func(g *gaugeLimit) { g.fitInto(room, paused) },
+		"nothing is known of them":     func(g *gaugeLimit) { g.fitInto(room, some(after...)) },
+		"the limit is what it was":     func(g *gaugeLimit) { g.resize(room) },
+		"others are gone":              func(g *gaugeLimit) { g.forget(func(id string) bool { return id > "n" }) },
+		"room for all, and too little": func(g *gaugeLimit) { g.fitInto(1000, all); g.fitInto(room, paused); g.fitInto(1000, all) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGaugeLimit(nil, 0)
+			first := pausedIn(t, g.fitInto(room, some(before...)))
+			between(g)
+			if now := pausedIn(t, g.fitInto(room, all)); !slices.Equal(now, first) {
+				t.Errorf("%v have room, before: %v", now, first)
+			}
+			g.forget(func(id string) bool { return id[0] == 'm' })
+			if now := pausedIn(t, g.fitInto(room, all)); !slices.Equal(now, after[:len(now)]) {
+				t.Errorf("DAGs that were gone come first: %v", now)
+			}
+		})
+	}
+	g := newGaugeLimit(nil, 0)
+	g.fitInto(320, some(before...))
+	if now := pausedIn(t, g.fitInto(320, all)); !slices.Equal(now, before) {
+		t.Errorf("when it is tight for the first time, newcomers take room: %v", now)
+	}
+}
+
+// A DAG that has gauges only is known, too, so that it is noticed when it is gone.
+func TestDagsThatHaveRoomAreKnown(t *testing.T) {
+	l := tinyLedger(minMaxSeries, 1)
+	l.gauges.fitInto(minMaxSeries, some("dag"))
+	if !has(l.dagIDs(), "dag") {
+		t.Error("the DAG is not known")
+	}
+	l.forget(func(string) bool { return true })
+	if has(l.dagIDs(), "dag") {
+		t.Error("the DAG is not forgotten")
+	}
+}
+
 // Those that had room keep it, whoever comes; and when all have room again, all are there.
 func TestNewcomersTakeNoOnesRoom(t *testing.T) {
 	g := newGaugeLimit(nil, 0)
-	ids := func(f *fit) (ids []string) {
-		for series := range fitted(t, f) {
-			if id, ok := strings.CutPrefix(series, "airflow_dag_paused "); ok {
-				ids = append(ids, id)
-			}
-		}
-		slices.Sort(ids)
-		return ids
-	}
-	some := func(names ...string) *exposition {
-		e := newExposition()
-		for _, id := range names {
-			dagOf(e, id, 1)
-		}
-		return e
-	}
-	var before []string
-	for i := range 100 {
-		before = append(before, fmt.Sprintf("m%02d", i))
-	}
+	ids := func(f *fit) []string { return pausedIn(t, f) }
+	before, after := hundred("m"), hundred("a")
 	const room = 150 // of 300
 	first := ids(g.fitInto(room, some(before...)))
 	if len(first) < 40 || !slices.Equal(first, before[:len(first)]) {
 		t.Fatalf("the first by name are not there: %v", first)
-	}
-	var after []string
-	for i := range 100 {
-		after = append(after, fmt.Sprintf("a%02d", i))
 	}
 	if now := ids(g.fitInto(room, some(slices.Concat(after, before)...))); !slices.Equal(now, first) {
 		t.Errorf("newcomers took room: %v, before: %v", now, first)

@@ -67,6 +67,8 @@ const (
 	toldTruncated = "truncated"
 	// toldVersion is where told keeps which version answered.
 	toldVersion = "version of Airflow"
+	// toldClash is where it keeps that a DAG has the name of other.
+	toldClash = "DAG with the name of other"
 )
 
 // works reports that a part is well again, or cut short.
@@ -74,6 +76,10 @@ func (r *reporter) works(name string, v value) {
 	if h, ok := v.(*healthValue); ok && r.told[toldVersion] != h.version.Number {
 		r.told[toldVersion] = h.version.Number
 		_ = level.Info(r.logger).Log("msg", "Airflow answers", "version", h.version.Number, "api", h.version.API)
+	}
+	if d, ok := v.(*dagsValue); ok && d.clash && r.told[toldClash] == "" {
+		r.told[toldClash] = other
+		_ = level.Warn(r.logger).Log("msg", "a DAG has the name that stands for all without series of their own: it counts as not selected", "dag_id", other, "advice", "rename it")
 	}
 	if b, ok := v.(*blockedValue); ok && len(b.unknown) > 0 {
 		names := slices.Sorted(slices.Values(b.unknown))
@@ -113,6 +119,12 @@ func (r *reporter) cut(name string, v value) {
 		_ = level.Warn(r.logger).Log("msg", "too much to list: details are missing", "collector", name,
 			"advice", "raise collector.max_rows if Airflow really has that many unfinished task instances")
 	}
+}
+
+// stay reports that a limit on series was lowered below what counters and histograms have.
+func (r *reporter) stay(series, limit int) {
+	_ = level.Warn(r.logger).Log("msg", "collector.max_series was lowered, but counters and histograms that exist stay", "series", series, "max_series", limit,
+		"advice", "restart the exporter if Prometheus cannot take that many")
 }
 
 // bug reports what should never happen.

@@ -29,8 +29,10 @@ func (c *DagsConfig) Validate() error {
 	return err
 }
 
-// selection is which DAGs are wanted; the zero value: all. Nothing but totals
-// may tell of the others: each part drops their rows when it has them from Airflow.
+// selection is which DAGs are wanted; the zero value: all, but one that has the
+// name of other, whose series could not be told from those of all that have none.
+// Nothing but totals may tell of those that are not: each part drops their rows
+// when it has them from Airflow.
 type selection struct{ include, exclude *regexp.Regexp }
 
 func (c *DagsConfig) selection() (s selection, err error) {
@@ -43,20 +45,36 @@ func (c *DagsConfig) selection() (s selection, err error) {
 	return s, nil
 }
 
-// wholeID is an expression for a whole dag_id, nil for an empty one.
+// wholeID is an expression for a whole dag_id, nil for an empty one. It must be
+// right alone, or else it might end the brackets around it and still be right
+// among them; and right among them, where \Q without \E takes the one that ends it.
 func wholeID(key, expression string) (*regexp.Regexp, error) {
 	if expression == "" {
 		return nil, nil
 	}
-	if _, err := regexp.Compile(expression); err != nil {
-		reason, at := placeOf(err, expression)
-		return nil, fmt.Errorf("%s: %q: %s at character %d; want a regular expression (RE2) for the whole dag_id", key, expression, reason, at)
+	compile := regexp.Compile
+	_, err := compile(expression)
+	if err == nil {
+		compile = compileWhole
+		var whole *regexp.Regexp
+		if whole, err = compile(expression); err == nil {
+			return whole, nil
+		}
 	}
-	return regexp.Compile(`^(?s:` + expression + `)$`)
+	reason, at := placeOf(err, expression, compile)
+	return nil, fmt.Errorf("%s: %q: %s at character %d; want a regular expression (RE2) for the whole dag_id", key, expression, reason, at)
 }
 
-// placeOf is what is wrong with an expression and at which character, from 1 on.
-func placeOf(err error, expression string) (reason string, at int) {
+func compileWhole(expression string) (*regexp.Regexp, error) {
+	whole, err := regexp.Compile(`^(?s:` + expression + `)$`)
+	if e, ok := errors.AsType[*syntax.Error](err); ok && e.Code == syntax.ErrMissingParen {
+		e.Code = `\Q without \E`
+	}
+	return whole, err
+}
+
+// placeOf is what is wrong with an expression that does not compile, and at which character, from 1 on.
+func placeOf(err error, expression string, compile func(string) (*regexp.Regexp, error)) (reason string, at int) {
 	e, ok := errors.AsType[*syntax.Error](err)
 	if !ok {
 		return err.Error(), 1
@@ -64,7 +82,7 @@ func placeOf(err error, expression string) (reason string, at int) {
 	before := strings.Index(expression, e.Expr)
 	if before < 0 || e.Expr == expression { // the error names no part of it: what comes before is right
 		for before = len(expression); before > 0; before-- {
-			if _, err := regexp.Compile(expression[:before]); err == nil {
+			if _, err := compile(expression[:before]); err == nil {
 				break
 			}
 		}
@@ -74,7 +92,7 @@ func placeOf(err error, expression string) (reason string, at int) {
 
 // has reports whether a DAG is wanted.
 func (s selection) has(dagID string) bool {
-	return (s.include == nil || s.include.MatchString(dagID)) && (s.exclude == nil || !s.exclude.MatchString(dagID))
+	return dagID != other && (s.include == nil || s.include.MatchString(dagID)) && (s.exclude == nil || !s.exclude.MatchString(dagID))
 }
 
 // runs are those of the DAGs that are wanted.

@@ -31,6 +31,8 @@ func TestExpressionsMatchWholeDagIDs(t *testing.T) {
 		{DagsConfig{Include: "etl_.*", Exclude: "etl_test"}, "etl_test2", true},
 		{DagsConfig{Exclude: "test|.*_test"}, "a_test", false},
 		{DagsConfig{Exclude: "test|.*_test"}, "testing", true},
+		{DagsConfig{}, other, false},
+		{DagsConfig{Include: "__.*"}, other, false},
 	} {
 		s, err := tc.config.selection()
 		if err != nil {

@@ -32,7 +32,7 @@ type partSnapshot struct {
 
 // snapshot copies what is known. Collector.mu must be held.
 func (c *Collector) snapshot() *Snapshot {
-	s := &Snapshot{up: c.up, limit: c.limit}
+	s := &Snapshot{up: c.up, limit: c.ledger.gauges}
 	now := time.Now()
 	s.skew, s.skewKnown = c.client.ClockSkew()
 	if c.flight != nil {
