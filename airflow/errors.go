@@ -98,7 +98,7 @@ func Advice(err error) string {
 	case ClassTLS:
 		return "the TLS handshake failed: check that airflow.url has the right scheme and host name, and set airflow.http_client.tls_config.ca_file for a private CA"
 	case ClassTimeout:
-		return "Airflow did not answer in time: look at the load of its API server; until it answers, its metrics are absent"
+		return "Airflow did not answer in time: look at the load of its API server; what it does not tell goes absent after collector.max_age"
 	case ClassAuth:
 		return "Airflow wants credentials, or did not accept those it got: check airflow.username and airflow.password (or AIRFLOW_EXPORTER_USERNAME and AIRFLOW_EXPORTER_PASSWORD); after five refusals they are tried again at most every 5 minutes, and at once after a reload"
 	case ClassForbidden:

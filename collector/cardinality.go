@@ -100,23 +100,24 @@ func (l *Ledger) admits(v *vector, labels []string) bool {
 }
 
 // setAside is what the DAGs are expected to cost in families without a task_id:
-// a label set in each. Before it is known how many DAGs there are, it is half of all.
+// a label set in each, those that are paused in gauges only. Before it is known
+// how many DAGs there are, it is half of all.
 func (l *Ledger) setAside() int {
-	if l.dags == 0 {
+	if l.dags+l.paused == 0 {
 		return l.maxSeries / 2
 	}
-	perDag := 0
+	gauges, counted := 0, 0
 	for id := range ledgerBegin {
 		if dagLabel[id] >= 0 && taskLabel[id] < 0 {
-			perDag++
+			gauges++
 		}
 	}
 	for _, v := range l.families() {
 		if v.dag >= 0 && v.task < 0 {
-			perDag += v.cost
+			counted += v.cost
 		}
 	}
-	return min(l.dags*perDag, l.maxSeries)
+	return min(l.dags*(gauges+counted)+l.paused*gauges, l.maxSeries)
 }
 
 // lines are how many series of the families with a dag_id there are. Ledger.mu must be held.
@@ -129,11 +130,11 @@ func (l *Ledger) lines() (n int) {
 	return n
 }
 
-// expect is told how many DAGs there are.
-func (l *Ledger) expect(dags int) {
+// expect is told how many DAGs there are that are not paused, and that are.
+func (l *Ledger) expect(dags, paused int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.dags = dags
+	l.dags, l.paused = dags, paused
 }
 
 // ledgerSize is how many series of the families with a dag_id a ledger has.

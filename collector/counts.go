@@ -26,7 +26,8 @@ type Ledger struct {
 
 	maxSeries int
 	gauges    *gaugeLimit // what fits beside the counters and histograms
-	dags      int         // that there are; 0: not known
+	dags      int         // that there are and are not paused
+	paused    int         // DAGs that are
 	taskless  bool        // the label task_id is empty
 
 	finished, retries, started        *vector

@@ -231,7 +231,7 @@ func tinyLedger(maxSeries, dags int) *Ledger {
 	cfg.MaxSeries = &maxSeries
 	l := NewLedger()
 	l.configure(&cfg)
-	l.expect(dags)
+	l.expect(dags, 0)
 	return l
 }
 

@@ -46,7 +46,8 @@ func (b *books) listDags(v *dagsValue) {
 	}
 	b.dagsAt = v.at
 	b.sights.dags.set(v.dags)
-	b.ledger.expect(len(v.dags))
+	paused := len(v.paused())
+	b.ledger.expect(len(v.dags)-paused, paused)
 	gone := slices.Clone(v.gone)
 	active := map[string]bool{}
 	for ref, r := range b.runs {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -22,7 +23,7 @@ func (l *Linter) names(v *parser.VectorSelector) []string {
 	}
 	var found []string
 	for _, m := range v.LabelMatchers {
-		if m.Name != labels.MetricName || isPlaceholder(m.Value) {
+		if m.Name != model.MetricNameLabel || isPlaceholder(m.Value) {
 			continue
 		}
 		switch m.Type {
@@ -61,7 +62,7 @@ func (l *Linter) checkSelector(v *parser.VectorSelector, report reporter) {
 			continue
 		}
 		for _, m := range v.LabelMatchers {
-			if m.Name != labels.MetricName {
+			if m.Name != model.MetricNameLabel {
 				checkMatcher(name, s, m, report)
 			}
 		}
@@ -75,7 +76,7 @@ func (l *Linter) checkName(v *parser.VectorSelector, report reporter) {
 	}
 	named := false
 	for _, m := range v.LabelMatchers {
-		if m.Name != labels.MetricName {
+		if m.Name != model.MetricNameLabel {
 			continue
 		}
 		named = named || m.Type == labels.MatchEqual || m.Type == labels.MatchRegexp

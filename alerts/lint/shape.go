@@ -3,6 +3,7 @@ package lint
 import (
 	"maps"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -235,7 +236,7 @@ func absentLabels(e parser.Expr) shape {
 	}
 	s := shape{}
 	for _, m := range matchers {
-		if m.Type == labels.MatchEqual && m.Name != labels.MetricName {
+		if m.Type == labels.MatchEqual && m.Name != model.MetricNameLabel {
 			s[m.Name] = values{m.Value: {}}
 		}
 	}

@@ -166,7 +166,7 @@ func (m *exprMutator) matchers(x *parser.VectorSelector) {
 	text := brief(x)
 	back := func() { x.LabelMatchers = is }
 	for i, matcher := range is {
-		if matcher.Name == labels.MetricName {
+		if matcher.Name == model.MetricNameLabel {
 			continue
 		}
 		m.try(func() { x.LabelMatchers = slices.Delete(slices.Clone(is), i, i+1) }, back, "without %s in %s", matcher, text)

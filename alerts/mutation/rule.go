@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -142,7 +142,7 @@ func (s *ruleSet) series(expr string) (map[string]struct{}, error) {
 
 func selects(v *parser.VectorSelector, alert string) bool {
 	for _, m := range v.LabelMatchers {
-		if m.Name == labels.AlertName && !m.Matches(alert) {
+		if m.Name == model.AlertNameLabel && !m.Matches(alert) {
 			return false
 		}
 	}
