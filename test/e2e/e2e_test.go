@@ -18,6 +18,7 @@ var shared *rig
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	_ = flag.Set("test.parallel", "16") // they wait more than they compute
 	os.Exit(testMain(m))
 }
 
@@ -53,6 +54,7 @@ func testMain(m *testing.M) int {
 }
 
 func TestAirflow(t *testing.T) {
+	t.Parallel()
 	for _, version := range []string{"3.3.2", "2.11.2"} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()

@@ -27,13 +27,15 @@ type dirs struct {
 // A rig is what all tests share.
 type rig struct {
 	dirs
-	binary    string // the exporter
-	pg        *postgres
-	exporters atomic.Int32
-	lock      *os.File
+	binary       string // the exporter
+	prometheus   string // likewise
+	alertmanager string
+	pg           *postgres
+	exporters    atomic.Int32
+	lock         *os.File
 }
 
-// newRig prepares the directories, builds the exporter and starts PostgreSQL.
+// newRig prepares the directories, builds the programs and starts PostgreSQL.
 func newRig(ctx context.Context) (*rig, error) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -64,6 +66,12 @@ func newRig(ctx context.Context) (*rig, error) {
 		return nil, err
 	}
 	if r.binary, err = buildExporter(ctx, r.dirs); err != nil {
+		return nil, err
+	}
+	if r.prometheus, err = prometheusTool.install(ctx, r.dirs); err != nil {
+		return nil, err
+	}
+	if r.alertmanager, err = alertmanagerTool.install(ctx, r.dirs); err != nil {
 		return nil, err
 	}
 	if r.pg, err = startPostgres(ctx, r.logs); err != nil {
