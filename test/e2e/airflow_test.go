@@ -316,7 +316,7 @@ func testUnhealthy(t *testing.T, a *installation) {
 }
 
 // testRestart takes the API server away and brings it back, on Airflow 3 at last with another key for its tokens.
-func testRestart(t *testing.T, a *installation) {
+func testRestart(t *testing.T, a *installation, alerts alertsWatch) {
 	e, _ := account(a, "viewer").start(t)
 	eventually(t, e, time.Minute, success())
 	down := failure("health", "connect")
@@ -326,6 +326,7 @@ func testRestart(t *testing.T, a *installation) {
 		t.Helper()
 		a.stopAPI()
 		eventually(t, e, 30*time.Second, down)
+		alerts.eventually(t, `alertname="AirflowAPIUnreachable"`)
 		if err := a.startAPI(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -61,10 +61,10 @@ func succeed(db *airflowtest.Database) { putRun(db, "fails", "newer", airflowtes
 // playUnreachable sees one page, and that what fired before neither ends nor is told again: neither when the exporter has
 // forgotten what it knew nor when the API is back.
 func playUnreachable(t *testing.T, s *stage) {
-	const dag, failed = "cluster=api dag_id=fails", "AirflowDagLastRunFailed of fails"
+	const page, dag, failed = "platform-pager: cluster=api", "data-platform: cluster=api dag_id=fails", "AirflowDagLastRunFailed of fails"
 	s.wantTold(t, dag, "firing AirflowDagLastRunFailed")
 	s.airflow.Stop()
-	s.wantTold(t, "cluster=api", "firing AirflowAPIUnreachable")
+	s.wantTold(t, page, "firing AirflowAPIUnreachable")
 	s.wantInhibited(t, "AirflowAPIUnreachable", failed,
 		"AirflowExporterCollectorFailing health", "AirflowExporterCollectorFailing task_instances", "AirflowExporterCollectorFailing attempts")
 	s.wants(t, `absent(airflow_dag_last_run_state{cluster="api"})`)
@@ -72,20 +72,21 @@ func playUnreachable(t *testing.T, s *stage) {
 	if err := s.airflow.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	s.wantTold(t, "cluster=api", "resolved AirflowAPIUnreachable")
+	s.mended = append(s.mended, time.Now())
+	s.wantTold(t, page, "resolved AirflowAPIUnreachable")
 	s.wants(t, `airflow_dag_last_run_state{cluster="api",dag_id="fails",state="failed"} == 1`)
 	s.wantActive(t, failed)
 	s.mend(t, succeed)
 	s.wantTold(t, dag, "resolved AirflowDagLastRunFailed")
 	s.wantHistory(t, map[string][]string{
-		"cluster=api": {"firing AirflowAPIUnreachable", "resolved AirflowAPIUnreachable"},
-		dag:           {"firing AirflowDagLastRunFailed", "resolved AirflowDagLastRunFailed"},
+		page: {"firing AirflowAPIUnreachable", "resolved AirflowAPIUnreachable"},
+		dag:  {"firing AirflowDagLastRunFailed", "resolved AirflowDagLastRunFailed"},
 	})
 }
 
 // playFailed sees a failed run, and nothing of the one of the paused DAG.
 func playFailed(t *testing.T, s *stage) {
-	const dag = "cluster=runs dag_id=fails"
+	const dag = "data-platform: cluster=runs dag_id=fails"
 	s.wantTold(t, dag, "firing AirflowDagLastRunFailed")
 	s.wants(t, `airflow_dag_last_run_state{cluster="runs",dag_id="paused",state="failed"} == 1`)
 	s.mend(t, succeed)
@@ -106,7 +107,7 @@ func prepareOverdue(db *airflowtest.Database) {
 // playOverdue sees that it is told once that the DAG is late, whatever its runs do. How a run failed the exporter learns
 // by itself: after a reload it would not know the DAG's interval at first.
 func playOverdue(t *testing.T, s *stage) {
-	const dag = "cluster=overdue dag_id=late"
+	const dag = "data-platform: cluster=overdue dag_id=late"
 	s.wantTold(t, dag, "firing AirflowDagOverdue")
 	s.airflow.Update(func(db *airflowtest.Database) { db.Run("late", "fails").Fail() })
 	s.wantInhibited(t, "AirflowDagOverdue of late", "AirflowDagLastRunFailed of late")
@@ -123,7 +124,8 @@ func prepareScheduler(db *airflowtest.Database) {
 // playScheduler sees one page, and nothing of what follows from a scheduler that is not there. The run that was due is
 // created before the page ends: what is inhibited would be told if it fired for longer than what inhibits it.
 func playScheduler(t *testing.T, s *stage) {
-	s.wantTold(t, "cluster=scheduler", "firing AirflowSchedulerUnhealthy")
+	const page = "platform-pager: cluster=scheduler"
+	s.wantTold(t, page, "firing AirflowSchedulerUnhealthy")
 	s.change(t, func(db *airflowtest.Database) {
 		db.Health.Scheduler.Heartbeat = db.Now().Add(-10 * time.Minute)
 		db.Dag("waits").NextRunAfter = db.Now().Add(-20 * time.Minute)
@@ -135,12 +137,12 @@ func playScheduler(t *testing.T, s *stage) {
 	})
 	s.wants(t, `absent(ALERTS{cluster="scheduler",alertname=~"AirflowHeartbeatStale|AirflowDagScheduleMissed"})`)
 	s.mend(t, func(db *airflowtest.Database) { db.Health.Scheduler.Status = airflowtest.Healthy })
-	s.wantTold(t, "cluster=scheduler", "resolved AirflowSchedulerUnhealthy")
-	s.wantHistory(t, map[string][]string{"cluster=scheduler": {"firing AirflowSchedulerUnhealthy", "resolved AirflowSchedulerUnhealthy"}})
+	s.wantTold(t, page, "resolved AirflowSchedulerUnhealthy")
+	s.wantHistory(t, map[string][]string{page: {"firing AirflowSchedulerUnhealthy", "resolved AirflowSchedulerUnhealthy"}})
 }
 
 func playImportError(t *testing.T, s *stage) {
-	const group, firing, resolved = "alertname=AirflowImportErrors cluster=files", "firing AirflowImportErrors dags-folder", "resolved AirflowImportErrors dags-folder"
+	const group, firing, resolved = "platform: cluster=files", "firing AirflowImportErrors dags-folder", "resolved AirflowImportErrors dags-folder"
 	s.change(t, func(db *airflowtest.Database) {
 		db.PutImportError(airflowtest.ImportError{Filename: "breaks.py", StackTrace: "SyntaxError"})
 	})
@@ -157,7 +159,7 @@ func prepareQueue(db *airflowtest.Database) {
 }
 
 func playQueue(t *testing.T, s *stage) {
-	const group, firing, resolved = "cluster=queue", "firing AirflowQueueWithoutConsumer gpu", "resolved AirflowQueueWithoutConsumer gpu"
+	const group, firing, resolved = "platform-pager: cluster=queue", "firing AirflowQueueWithoutConsumer gpu", "resolved AirflowQueueWithoutConsumer gpu"
 	s.wantTold(t, group, firing)
 	s.mend(t, func(db *airflowtest.Database) { db.TaskInstance(airflowtest.Task("trains", "run", "train")).Start() })
 	s.wantTold(t, group, resolved)
@@ -175,7 +177,7 @@ func preparePool(db *airflowtest.Database) {
 
 // playPool sees the pool and what will not end by itself; that instances wait for slots is for whoever looks.
 func playPool(t *testing.T, s *stage) {
-	const pool, dag = "alertname=AirflowPoolSaturated cluster=pool", "cluster=pool dag_id=mistyped"
+	const pool, dag = "platform: cluster=pool", "data-platform: cluster=pool dag_id=mistyped"
 	s.wantTold(t, pool, "firing AirflowPoolSaturated small")
 	s.wantTold(t, dag, "firing AirflowTasksBlocked missing_pool")
 	s.wants(t, `ALERTS{alertname="AirflowTasksBlocked",cluster="pool",dag_id="waits",reason="pool_slots",severity="info",alertstate="firing"}`)

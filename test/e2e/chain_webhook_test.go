@@ -22,11 +22,10 @@ type webhook struct {
 
 // A notification is one message about a group of alerts.
 type notification struct {
-	receiver string
-	group    string   // "cluster=api dag_id=fails"
-	cluster  string   // of the alerts
-	alerts   []string // "firing AirflowImportErrors"
-	at       time.Time
+	group   string   // with its receiver: "platform: cluster=api"
+	cluster string   // of the alerts
+	alerts  []string // "firing AirflowImportErrors"
+	at      time.Time
 }
 
 // startWebhook serves until the test ends.
@@ -46,7 +45,7 @@ func startWebhook(t *testing.T) *webhook {
 			w.WriteHeader(http.StatusBadRequest)
 			return
 		}
-		n := notification{receiver: message.Receiver, group: labelText(message.GroupLabels), at: time.Now()}
+		n := notification{group: message.Receiver + ": " + labelText(message.GroupLabels), at: time.Now()}
 		for _, a := range message.Alerts {
 			n.cluster = a.Labels["cluster"]
 			n.alerts = append(n.alerts, a.Status+" "+alertName(a.Labels))
