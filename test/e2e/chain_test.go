@@ -77,6 +77,9 @@ func TestAlertChain(t *testing.T) {
 			})
 		}
 	})
+	if told := c.webhook.of(""); len(told) > 0 {
+		t.Errorf("was told of no cluster: %v", told)
+	}
 	var table strings.Builder
 	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "situation\tgroup\talerts\tresolved after")
@@ -161,10 +164,20 @@ func (s *stage) reload(ctx context.Context) error {
 
 // learn lets the exporter learn the last runs, in steps.
 func (s *stage) learn(ctx context.Context) error {
+	ended := map[string]bool{}
+	s.airflow.Update(func(db *airflowtest.Database) {
+		for _, r := range db.Runs() {
+			if r.State == airflowtest.Success || r.State == airflowtest.Failed {
+				ended[ofState("airflow_dag_last_run_state", r.DagID, r.State)] = true
+			}
+		}
+	})
 	return poll(ctx, patience, func(ctx context.Context) error {
 		got, err := s.exporter.scrape(ctx)
-		if err == nil {
-			err = isComplete(got)
+		for key := range ended {
+			if _, ok := got[key]; err == nil && !ok {
+				err = fmt.Errorf("%s is not known yet", key)
+			}
 		}
 		if err != nil {
 			return errors.Join(err, s.reload(ctx))
@@ -197,6 +210,19 @@ func (s *stage) wants(t *testing.T, expr string) {
 	}
 }
 
+// begun is when an alert of the cluster that there is only once began.
+func (s *stage) begun(t *testing.T, alert string) string {
+	t.Helper()
+	samples, err := s.prometheus.query(t.Context(), fmt.Sprintf("ALERTS_FOR_STATE{alertname=%q,cluster=%q}", alert, s.cluster))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(samples) != 1 {
+		t.Fatalf("want one %s, there are %v", alert, samples)
+	}
+	return samples[0].value
+}
+
 // wantTold waits for a message about a group that says this.
 func (s *stage) wantTold(t *testing.T, group, alert string) {
 	t.Helper()
@@ -213,7 +239,7 @@ func (s *stage) wantTold(t *testing.T, group, alert string) {
 	}
 }
 
-// wantInhibited waits until these alerts fire and are inhibited, and wants that of all others but these sources.
+// wantInhibited waits until these alerts fire and, as all others but their source, are inhibited.
 func (s *stage) wantInhibited(t *testing.T, source string, alerts ...string) {
 	t.Helper()
 	if err := poll(t.Context(), patience, func(ctx context.Context) error {

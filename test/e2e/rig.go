@@ -1,7 +1,8 @@
 //go:build e2e
 
 // Package e2e holds the end-to-end tests: they install and start real Airflow servers, bring task instances and runs into every
-// state and compare what the exporter says with what is in the servers' own databases.
+// state and compare what the exporter says with what is in the servers' own databases. Prometheus and Alertmanager, built
+// by go install, tell which alerts that makes.
 //
 // Everything lives in .e2e below the root of the repository: installations (kept), logs and homes (of the last run).
 package e2e
