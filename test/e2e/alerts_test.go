@@ -24,7 +24,7 @@ func watchAlerts(t *testing.T, a *installation) alertsWatch {
 	cfg.collector = []string{"blocked:", "  after: 1m", "  refresh: 10m"}
 	e, _ := cfg.start(t)
 	dir := t.TempDir()
-	config := prometheusConfig{interval: 10 * time.Second, evaluation: 5 * time.Second,
+	config := prometheusConfig{interval: 15 * time.Second, evaluation: 5 * time.Second,
 		rules: filepath.Join(shared.root, "alerts", "airflow.rules.yml"), targets: map[string]string{"e2e": e.url}}
 	path := filepath.Join(dir, "prometheus.yml")
 	if err := os.WriteFile(path, config.text(), 0o600); err != nil {
