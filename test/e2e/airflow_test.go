@@ -23,6 +23,7 @@ import (
 type settings struct {
 	url, username, password, list string
 	airflow, collector            []string // more lines of these sections
+	exclude                       string   // DAGs
 }
 
 // account is how a user of the tests, whose password is the name, configures the exporter.
@@ -37,7 +38,7 @@ func (s settings) write(t *testing.T, path string) {
 	for _, line := range s.airflow {
 		text += "  " + line + "\n"
 	}
-	text += "collector:\n  refresh: 1s\n"
+	text += fmt.Sprintf("dags:\n  exclude: %q\ncollector:\n  refresh: 1s\n", s.exclude)
 	for _, line := range s.collector {
 		text += "  " + line + "\n"
 	}
