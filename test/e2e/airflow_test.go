@@ -23,6 +23,7 @@ import (
 type settings struct {
 	url, username, password, list string
 	airflow, collector            []string // more lines of these sections
+	exclude                       string   // DAGs
 }
 
 // account is how a user of the tests, whose password is the name, configures the exporter.
@@ -37,7 +38,7 @@ func (s settings) write(t *testing.T, path string) {
 	for _, line := range s.airflow {
 		text += "  " + line + "\n"
 	}
-	text += "collector:\n  refresh: 1s\n"
+	text += fmt.Sprintf("dags:\n  exclude: %q\ncollector:\n  refresh: 1s\n", s.exclude)
 	for _, line := range s.collector {
 		text += "  " + line + "\n"
 	}
@@ -316,7 +317,7 @@ func testUnhealthy(t *testing.T, a *installation) {
 }
 
 // testRestart takes the API server away and brings it back, on Airflow 3 at last with another key for its tokens.
-func testRestart(t *testing.T, a *installation) {
+func testRestart(t *testing.T, a *installation, alerts alertsWatch) {
 	e, _ := account(a, "viewer").start(t)
 	eventually(t, e, time.Minute, success())
 	down := failure("health", "connect")
@@ -326,6 +327,7 @@ func testRestart(t *testing.T, a *installation) {
 		t.Helper()
 		a.stopAPI()
 		eventually(t, e, 30*time.Second, down)
+		alerts.eventually(t, `alertname="AirflowAPIUnreachable"`)
 		if err := a.startAPI(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -18,6 +18,7 @@ var shared *rig
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	_ = flag.Set("test.parallel", "16") // they wait more than they compute
 	os.Exit(testMain(m))
 }
 
@@ -53,6 +54,7 @@ func testMain(m *testing.M) int {
 }
 
 func TestAirflow(t *testing.T) {
+	t.Parallel()
 	for _, version := range []string{"3.3.2", "2.11.2"} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
@@ -94,6 +96,7 @@ func testAirflow(t *testing.T, version string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	alerts := watchAlerts(t, a) // now that runs_paused is paused
 	t.Run("counters", func(t *testing.T) { testCounters(t, a) })
 	t.Run("restart in the middle", func(t *testing.T) { testMiddle(t, a) })
 	step("all attempts are counted")
@@ -134,14 +137,17 @@ func testAirflow(t *testing.T, version string) {
 	t.Run("SIGTERM during a scrape", func(t *testing.T) { testSIGTERM(t, a) })
 	step("the stalled run is next")
 	t.Run("stalled", func(t *testing.T) { testStalled(t, a, p) })
+	alerts.eventually(t, `alertname="AirflowDagRunStalled"`)
 	step("what is stalled is known")
 	p.stop()
 	stopBeating()
 	t.Run("unhealthy scheduler", func(t *testing.T) { testUnhealthy(t, a) })
+	alerts.eventually(t, `alertname="AirflowSchedulerUnhealthy"`)
 	t.Run("DAG runs", func(t *testing.T) { testRuns(t, a, counted, late) }) // the second exporter needs four minutes
 	counted.stop()
 	late.stop()
 	step("the API server is next")
-	t.Run("API server restarts", func(t *testing.T) { testRestart(t, a) })
+	t.Run("API server restarts", func(t *testing.T) { testRestart(t, a, alerts) })
+	t.Run("alerts", func(t *testing.T) { testAlerts(t, a, alerts) })
 	step("done")
 }

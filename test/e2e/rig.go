@@ -1,7 +1,8 @@
 //go:build e2e
 
 // Package e2e holds the end-to-end tests: they install and start real Airflow servers, bring task instances and runs into every
-// state and compare what the exporter says with what is in the servers' own databases.
+// state and compare what the exporter says with what is in the servers' own databases. Prometheus and Alertmanager, built
+// by go install, tell which alerts that makes.
 //
 // Everything lives in .e2e below the root of the repository: installations (kept), logs and homes (of the last run).
 package e2e
@@ -27,13 +28,15 @@ type dirs struct {
 // A rig is what all tests share.
 type rig struct {
 	dirs
-	binary    string // the exporter
-	pg        *postgres
-	exporters atomic.Int32
-	lock      *os.File
+	binary       string // the exporter
+	prometheus   string // likewise
+	alertmanager string
+	pg           *postgres
+	exporters    atomic.Int32
+	lock         *os.File
 }
 
-// newRig prepares the directories, builds the exporter and starts PostgreSQL.
+// newRig prepares the directories, builds the programs and starts PostgreSQL.
 func newRig(ctx context.Context) (*rig, error) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -64,6 +67,12 @@ func newRig(ctx context.Context) (*rig, error) {
 		return nil, err
 	}
 	if r.binary, err = buildExporter(ctx, r.dirs); err != nil {
+		return nil, err
+	}
+	if r.prometheus, err = prometheusTool.install(ctx, r.dirs); err != nil {
+		return nil, err
+	}
+	if r.alertmanager, err = alertmanagerTool.install(ctx, r.dirs); err != nil {
 		return nil, err
 	}
 	if r.pg, err = startPostgres(ctx, r.logs); err != nil {

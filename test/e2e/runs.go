@@ -46,7 +46,7 @@ func (a *installation) startRuns(ctx context.Context) error {
 
 // earlyRuns are the runs at that time, by "dag_id run_type state".
 var earlyRuns = map[string]int{
-	"runs_paused manual success":  1,
+	"runs_paused manual failed":   1,
 	"runs_deleted manual success": 1,
 	"runs_manual manual success":  1,
 	"runs_breaks manual running":  1,
@@ -60,7 +60,7 @@ func lateRuns(v1 bool) map[string]int {
 		daily, byAsset = 3, "dataset_triggered" // the interval of today goes on
 	}
 	return map[string]int{
-		"runs_paused manual success":            1,
+		"runs_paused manual failed":             1,
 		"runs_breaks manual running":            1,
 		"runs_held scheduled running":           1,
 		"runs_manual manual success":            2,

@@ -164,7 +164,7 @@ func someOfRuns(a *installation) series {
 		ofState("airflow_dag_last_run_state", "runs_weekdays", "failed"):  1,
 		ofState("airflow_dag_last_run_state", "runs_weekdays", "success"): 0,
 		ofState("airflow_dag_last_run_state", "runs_manual", "failed"):    1,
-		ofState("airflow_dag_last_run_state", "runs_paused", "success"):   1,
+		ofState("airflow_dag_last_run_state", "runs_paused", "failed"):    1,
 		ofState("airflow_dag_last_run_state", "runs_consumes", "success"): 1,
 		importErrors(a): 1,
 	}

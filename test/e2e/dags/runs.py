@@ -26,6 +26,10 @@ def go_on():
     time.sleep(3600)
 
 
+def fail():
+    raise RuntimeError("fails, on purpose")
+
+
 def fail_on_mondays(logical_date):
     if logical_date.weekday() == 0:
         raise RuntimeError("fails, on purpose")
@@ -66,9 +70,9 @@ with runs("runs_produces"):
 with runs("runs_consumes", [HARVEST]):
     EmptyOperator(task_id="empty")
 
-# the tests pause it after a run
+# the tests pause it after its run has failed
 with runs("runs_paused"):
-    EmptyOperator(task_id="empty")
+    PythonOperator(task_id="fails", python_callable=fail)
 
 with runs("runs_never", timedelta(days=2, hours=1), start_date=FUTURE):
     EmptyOperator(task_id="empty")
