@@ -92,7 +92,7 @@ func New(o Options) (*Collector, error) {
 		healthPart{},
 		newTaskInstancesPart(&o.Config, o.Airflow.List == airflow.ListGet, dags, &books.sights),
 		newDagRunsPart(&o.Config, books, dags),
-		newDagsPart(o.Config.Fanout, dags),
+		newDagsPart(o.Config.Fanout, dags, &books.sights),
 	}, followers, {
 		poolsPart{}, newImportErrorsPart(&books.sights),
 	}} {

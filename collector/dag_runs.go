@@ -78,6 +78,7 @@ func (p *dagRunsPart) fetch(ctx context.Context, client *airflow.Client, known f
 	}
 	v.dags = p.dags.facts(v.dags)
 	p.noteSince(v)
+	p.books.sights.activeRuns.set(activeRunsSeen{v.at, activeRunsOf(v.active)})
 	p.learnLast(ctx, client, v)
 	return v, nil
 }

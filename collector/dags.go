@@ -38,6 +38,7 @@ type dagFacts struct {
 type dagsPart struct {
 	fanout   int
 	selected selection
+	sights   *sights
 	listings int
 	taggedAt time.Time // of the newest listing with tags
 	known    map[string]*knownDag
@@ -61,8 +62,14 @@ const (
 	longestRunsAge = 5 * time.Minute
 )
 
-func newDagsPart(fanout int, selected selection) *dagsPart {
-	return &dagsPart{fanout: fanout, selected: selected, known: map[string]*knownDag{}}
+func newDagsPart(fanout int, selected selection, sights *sights) *dagsPart {
+	p := &dagsPart{fanout: fanout, selected: selected, sights: sights, known: map[string]*knownDag{}}
+	for id, k := range sights.knownDags.get() {
+		if selected.has(id) {
+			p.known[id] = &k
+		}
+	}
+	return p
 }
 
 func (*dagsPart) name() string { return "dags" }
@@ -79,7 +86,7 @@ func (p *dagsPart) minAge() time.Duration {
 // their runs go on: a file that does not import any more takes its DAGs out of the listing.
 func (p *dagsPart) fetch(ctx context.Context, client *airflow.Client, known facts) (value, error) {
 	at := airflowNow(client)
-	active := activeRuns(known, at)
+	active := p.activeRuns(known, at)
 	q := airflow.DagQuery{Tags: at.Sub(p.taggedAt) >= forgiving(tagsAge) || p.lacksTags()}
 	listed, err := client.Dags(ctx, q)
 	if isIncomplete(err) { // DAGs came or went meanwhile
@@ -102,18 +109,26 @@ func (p *dagsPart) fetch(ctx context.Context, client *airflow.Client, known fact
 	p.soon.Store(active == nil && p.listings == 1)
 	v := p.sum(listed, asked, active)
 	v.at, v.visible, v.clash = at, visible, clash
+	all := make(map[string]knownDag, len(p.known))
+	for id, k := range p.known {
+		all[id] = *k
+	}
+	p.sights.knownDags.set(all)
 	return v, nil
 }
 
 // activeRuns counts the active runs of each DAG that has some, those of
 // backfills as none: they do not keep Airflow from creating others. It is nil
 // if that is not known.
-func activeRuns(known facts, now time.Time) map[string]int {
-	runs, ok := known[(*dagRunsPart)(nil).name()].value.(*dagRunsValue)
-	if !ok || now.Sub(runs.at) > longestRunsAge {
+func (p *dagsPart) activeRuns(known facts, now time.Time) map[string]int {
+	seen := p.sights.activeRuns.get()
+	if runs, ok := known[(*dagRunsPart)(nil).name()].value.(*dagRunsValue); ok {
+		seen = activeRunsSeen{runs.at, activeRunsOf(runs.active)}
+	}
+	if now.Sub(seen.at) > longestRunsAge {
 		return nil
 	}
-	return activeRunsOf(runs.active)
+	return seen.runs
 }
 
 func activeRunsOf(runs []airflow.DagRun) map[string]int {

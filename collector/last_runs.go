@@ -193,11 +193,13 @@ func (l *lastRuns) recheck(ctx context.Context, client *airflow.Client, now time
 		if r.newest.State != airflow.RunFailed || r.newest.EndDate.Before(since) || r.newest.EndDate.After(now.Add(-overlap)) {
 			continue
 		}
-		if _, still := failed[r.newest.RunRef]; still {
+		_, still := failed[r.newest.RunRef]
+		switch {
+		case !still:
+			r.lost = true
+		case r.asked:
 			r.readAt = now
-			continue
 		}
-		r.lost = true
 	}
 	return nil
 }

@@ -17,6 +17,8 @@ func TestAReloadMakesNothingYoungerAndLosesNothing(t *testing.T) {
 					db.PutImportError(airflowtest.ImportError{Filename: "broken.py"})
 					db.PutDag(airflowtest.Dag{DagID: "idle", Every: time.Hour, NextLogicalDate: db.Now(), NextRunAfter: db.Now().Add(time.Hour)})
 					db.PutDag(airflowtest.Dag{DagID: "busy"})
+					db.PutDag(airflowtest.Dag{DagID: "broken", Stale: true})
+					db.Add(airflowtest.Task("broken", "now", "task"), 0).Start()
 					db.PutRun(airflowtest.DagRun{DagID: "busy", RunID: "waits", State: "queued"})
 					db.Add(airflowtest.Task("busy", "now", "waits"), 0).Schedule()
 					sensor := db.Add(airflowtest.Task("busy", "now", "sensor"), 0)

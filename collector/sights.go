@@ -15,7 +15,15 @@ type sights struct {
 	workerQueues kept[map[string]struct{}]
 	brokenFiles  kept[map[dagFile]time.Time]
 	dags         kept[map[string]dagFacts] // of the newest listing
+	knownDags    kept[map[string]knownDag]
+	activeRuns   kept[activeRunsSeen]
 	bundles      kept[map[string]struct{}] // that had import errors
+}
+
+// activeRunsSeen is how many runs of each DAG were active then; see activeRunsOf.
+type activeRunsSeen struct {
+	at   time.Time
+	runs map[string]int
 }
 
 // kept is a value that may be used by a collection that is about to end and by

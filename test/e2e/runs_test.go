@@ -140,10 +140,6 @@ func someOfRuns(a *installation) series {
 	info := func(dag, owners, tags, schedule string) string {
 		return seriesKey("airflow_dag_info", map[string]string{"dag_id": dag, "owners": owners, "tags": tags, "schedule": schedule})
 	}
-	interval := 3 * 24 * time.Hour // from Friday to Monday
-	if a.isV1() {
-		interval = 24 * time.Hour // the run of Friday was due on Monday, when its interval had ended
-	}
 	return series{
 		info("runs_daily", "adam,zoe", "alpha,zulu", "0 0 * * *"):         1,
 		info("runs_weekdays", "runs", "", "0 0 * * 1-5"):                  1,
@@ -156,7 +152,6 @@ func someOfRuns(a *installation) series {
 		ofDAG("airflow_dag_paused", "runs_mended"):                        1,
 		ofDAG("airflow_dag_at_max_active_runs", "runs_held"):              1,
 		ofDAG("airflow_dag_schedule_interval_seconds", "runs_daily"):      86400,
-		ofDAG("airflow_dag_schedule_interval_seconds", "runs_weekdays"):   interval.Seconds(),
 		ofState("airflow_dag_runs", "runs_breaks", "running"):             1,
 		ofState("airflow_dag_runs", "runs_held", "running"):               1,
 		ofState("airflow_dag_runs", "runs_held", "queued"):                0,
@@ -177,6 +172,7 @@ var noneOfRuns = []string{
 	ofDAG("airflow_dag_next_run_timestamp_seconds", "runs_weekdays"), // its schedule is over
 	ofDAG("airflow_dag_at_max_active_runs", "runs_daily"),
 	ofDAG("airflow_dag_schedule_interval_seconds", "runs_never"),
+	ofDAG("airflow_dag_schedule_interval_seconds", "runs_weekdays"), // its schedule is over
 	ofState("airflow_dag_runs", "runs_paused", "running"),
 	ofState("airflow_dag_last_run_state", "runs_backfilled", "success"), // nothing but backfills
 	ofState("airflow_dag_last_run_state", "runs_never", "success"),

@@ -83,7 +83,8 @@ union all
 select 'airflow_dag_at_max_active_runs', json_build_object('dag_id', dag_id), 1 from dags where timed and active_runs >= max_active_runs
 union all
 select 'airflow_dag_schedule_interval_seconds', json_build_object('dag_id', dag_id), extract(epoch from gap)
-	from intervals where gap > interval '0'
+	from intervals join dags using (dag_id)
+	where gap > interval '0' and coalesce(next_dagrun_create_after, next_dagrun_data_interval_end) is not null -- else the schedule is over
 union all
 select 'airflow_dag_runs', json_build_object('dag_id', dag_id, 'state', s),
 	(select count(*) from runs where dag_id = dags.dag_id and state = s)
