@@ -31,6 +31,7 @@ func (l *Linter) checkExpr(e parser.Expr, report reporter) {
 			l.checkDivisor(x, report)
 			l.checkMatching(x, report)
 			l.checkSparse(x, report)
+			l.checkTimes(x, report)
 		}
 		return nil
 	})
@@ -144,9 +145,18 @@ func (l *Linter) checkMatching(x *parser.BinaryExpr, report reporter) {
 			report("%s never matches: the sides have no value of %q in common", x.Op, name)
 		}
 	}
-	one := right
+	one, other := right, left
 	if match.Card == parser.CardOneToMany {
-		one = left
+		one, other = left, right
+	}
+	if match.On && !x.Op.IsSetOperator() {
+		twice := missing(one, one.only(compared))
+		if match.Card == parser.CardOneToOne {
+			twice = append(twice, missing(other, other.only(compared))...)
+		}
+		if len(twice) > 0 {
+			report("%s fails when there are two series that differ in %s only: aggregate the side", x.Op, strings.Join(twice, ", "))
+		}
 	}
 	for _, name := range match.Include {
 		if !one.has(name) {

@@ -1,6 +1,8 @@
 package lint
 
 import (
+	"strings"
+
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
@@ -103,11 +105,16 @@ func (l *Linter) nonzeroResult(x *parser.BinaryExpr) bool {
 
 // checkSparse reports comparisons that want to hold where nothing is: a sparse family has no series there.
 func (l *Linter) checkSparse(x *parser.BinaryExpr, report reporter) {
+	series := x.LHS
 	v, ok := number(x.RHS)
+	if !ok {
+		series = x.RHS
+		v, ok = number(x.LHS)
+	}
 	if !ok || !(x.Op == parser.EQLC && v == 0 || x.Op == parser.LTE && v == 0 || x.Op == parser.LSS && v == 1) {
 		return
 	}
-	parser.Inspect(x.LHS, func(n parser.Node, path []parser.Node) error {
+	parser.Inspect(series, func(n parser.Node, path []parser.Node) error {
 		s, ok := n.(*parser.VectorSelector)
 		if !ok {
 			return nil
@@ -124,4 +131,26 @@ func (l *Linter) checkSparse(x *parser.BinaryExpr, report reporter) {
 		}
 		return nil
 	})
+}
+
+// checkTimes reports points in time that are compared with a number, as if they were ages.
+func (l *Linter) checkTimes(x *parser.BinaryExpr, report reporter) {
+	if _, ok := number(x.RHS); !ok || !x.Op.IsComparisonOperator() {
+		return
+	}
+	e := unwrap(x.LHS)
+	for {
+		a, ok := e.(*parser.AggregateExpr)
+		if !ok || a.Op != parser.MIN && a.Op != parser.MAX {
+			break
+		}
+		e = unwrap(a.Expr)
+	}
+	if v, ok := e.(*parser.VectorSelector); ok {
+		for _, name := range l.names(v) {
+			if strings.HasSuffix(name, "_timestamp_seconds") {
+				report("%s is a point in time: compare time() - %s", name, name)
+			}
+		}
+	}
 }

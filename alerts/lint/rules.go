@@ -179,7 +179,8 @@ func conditional(e parser.Expr) bool {
 		case x.Op == parser.LOR:
 			return conditional(x.LHS) && conditional(x.RHS)
 		case x.Op.IsComparisonOperator() && !x.ReturnBool:
-			return true
+			v, ok := number(x.RHS)
+			return !ok || v != 0 || x.Op != parser.GTE // nothing here is below 0
 		}
 		return conditional(x.LHS) || conditional(x.RHS)
 	case *parser.AggregateExpr:
@@ -205,7 +206,7 @@ func (l *Linter) mindsPaused(e parser.Expr) bool {
 	case *parser.BinaryExpr:
 		switch x.Op {
 		case parser.LAND:
-			return l.notPaused(x.RHS) || l.mindsPaused(x.LHS)
+			return byDag(x.VectorMatching.On, x.VectorMatching.MatchingLabels) && l.notPaused(x.RHS) || l.mindsPaused(x.LHS)
 		case parser.LUNLESS:
 			return l.mindsPaused(x.LHS)
 		case parser.LOR:
@@ -218,6 +219,12 @@ func (l *Linter) mindsPaused(e parser.Expr) bool {
 	return false
 }
 
+// byDag tells matchings and groupings that tell the DAGs of each Airflow apart, and nothing else.
+func byDag(by bool, names []string) bool {
+	return by && slices.Equal(slices.Sorted(slices.Values(names)), []string{"cluster", "dag_id"})
+}
+
+// notPaused tells whether an expression is the DAGs that no exporter has seen paused.
 func (l *Linter) notPaused(e parser.Expr) bool {
 	x, ok := unwrap(e).(*parser.BinaryExpr)
 	if !ok {
@@ -229,12 +236,16 @@ func (l *Linter) notPaused(e parser.Expr) bool {
 	if v, ok := number(x.RHS); !ok || v != 0 || x.Op != parser.EQLC {
 		return false
 	}
-	found := false
-	parser.Inspect(x.LHS, func(n parser.Node, _ []parser.Node) error {
-		if v, ok := n.(*parser.VectorSelector); ok {
-			found = found || slices.Contains(l.names(v), "airflow_dag_paused")
+	a, ok := unwrap(x.LHS).(*parser.AggregateExpr)
+	if !ok || a.Op != parser.MAX || !byDag(!a.Without, a.Grouping) {
+		return false
+	}
+	e = unwrap(a.Expr)
+	if c, ok := e.(*parser.Call); ok && c.Func.Name == "max_over_time" {
+		if m, ok := c.Args[0].(*parser.MatrixSelector); ok {
+			e = m.VectorSelector
 		}
-		return nil
-	})
-	return found
+	}
+	v, ok := e.(*parser.VectorSelector)
+	return ok && slices.Contains(l.names(v), "airflow_dag_paused")
 }
