@@ -61,6 +61,7 @@ func TestTheFirstFailureIsVisibleToIncrease(t *testing.T) {
 
 // Many runs, a long history, all kinds of moves: what is asked depends on what is active.
 func TestRequestsDoNotGrowWithTheHistory(t *testing.T) {
+	lengthy(t)
 	const runs = 60
 	for _, version := range dialects {
 		t.Run(version, func(t *testing.T) {

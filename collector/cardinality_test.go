@@ -125,6 +125,7 @@ func stays(series string, truth map[string]float64) bool {
 
 // Whatever the limit, it holds; sums are those of Airflow; and what has a series keeps it while instances come and go.
 func TestALimitOnSeriesHoldsAndSumsStayRight(t *testing.T) {
+	lengthy(t)
 	for _, tc := range []struct {
 		version     string
 		dags, limit int
@@ -254,6 +255,7 @@ func TestTheLimitHoldsWhileSeriesAreBorn(t *testing.T) {
 
 // Those that had room have it after an outage of a part that made room for all, and after a reload; newcomers that sort first do not take it.
 func TestWhoHadRoomHasItAfterAnOutageAndAReload(t *testing.T) {
+	lengthy(t)
 	for name, happens := range map[string]func(w *world){
 		"outage": func(w *world) {
 			for _, path := range []string{"/taskInstances/list", "/dagRuns/list"} {
@@ -321,6 +323,7 @@ func TestALimitThatIsLoweredIsWarnedOf(t *testing.T) {
 
 // Tasks lose their series before DAGs do: first their run times, then their counters, then their gauges.
 func TestTasksGoBeforeDags(t *testing.T) {
+	lengthy(t)
 	families := []string{"airflow_task_duration_seconds", "airflow_task_instances_finished_total", "airflow_task_instances", "airflow_dag_paused"}
 	const dags = manyDags / 10
 	for limit, want := range map[int]int{200_000: 0, 50_000: 1, 8000: 2, 5000: 3, 1000: 4} {

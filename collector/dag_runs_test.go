@@ -18,6 +18,7 @@ func few(rows int) func(*Options) {
 
 // However many runs ended since the last look, spread out or all at once, each of their instances counts.
 func TestMoreRunsEndedThanAnAnswerHolds(t *testing.T) {
+	lengthy(t)
 	const runs, rows = 500, 40
 	for name, interval := range map[string]time.Duration{"one after the other": time.Second, "at once": 0} {
 		for _, version := range dialects {

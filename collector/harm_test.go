@@ -39,6 +39,7 @@ func TestAFailingAirflowIsAskedForItsHealthOnly(t *testing.T) {
 
 // A wrong password for a day locks no account: five attempts, then one after 1, 2, 4 and every 5 minutes.
 func TestRefusedCredentialsAreTriedSeldom(t *testing.T) {
+	lengthy(t)
 	// At minutes 0 to 4, then 5, 7, 11, 16, 21, …, 1436.
 	const attempts = 5 + 3 + (1436-11)/5
 	for version, path := range map[string]string{"3.3.2": "/auth/token", "2.11.2": "/taskInstances", "2.10.5": "/taskInstances"} {
@@ -60,6 +61,7 @@ func TestRefusedCredentialsAreTriedSeldom(t *testing.T) {
 // Whatever the scrapers do, what is asked at steady state is known exactly: of
 // runs the active ones and those that ended every 30 s, and the failed ones every 5 min.
 func TestRequestsAtSteadyState(t *testing.T) {
+	lengthy(t)
 	for _, version := range []string{"2.10.2", "2.11.2", "3.0.6", "3.3.2"} {
 		t.Run(version, func(t *testing.T) {
 			inWorld(t, airflowtest.Options{Version: version, Users: users}, as("viewer", "right"), func(w *world) {

@@ -73,7 +73,8 @@ func TestMarkedRunsShow(t *testing.T) {
 
 // Hundreds of DAGs that failed are asked about together.
 func TestHundredsOfFailedRunsAreReadAgainTogether(t *testing.T) {
-	const dags = 300
+	lengthy(t)
+	const dags = 120
 	inWorld(t, airflowtest.Options{Version: "3.3.2"}, nil, func(w *world) {
 		w.airflow.Update(func(db *airflowtest.Database) {
 			for i := range dags {

@@ -38,6 +38,7 @@ func eachDialect(t *testing.T, test func(w *world, change func(func(db *airflowt
 // A run that was deleted and created anew under its id lives twice, though its
 // attempts have the same numbers.
 func TestARunThatIsCreatedAgainCountsAgain(t *testing.T) {
+	lengthy(t)
 	key := func(task string) airflowtest.Key { return airflowtest.Task("dag", "run", task) }
 	add := func(db *airflowtest.Database) {
 		db.Add(key("good"), 0).Start()
@@ -243,6 +244,7 @@ func TestAttemptsFromBeforeTheStartThatNoPathLeadsToDoNotCount(t *testing.T) {
 
 // What Airflow refuses to tell is asked for again, from where it was last answered.
 func TestARefusedQuestionIsNotAnswered(t *testing.T) {
+	lengthy(t)
 	key := airflowtest.Task("dag", "run", "task")
 	for _, status := range []int{403, 404, 429, 500} {
 		eachDialect(t, func(w *world, _ func(func(db *airflowtest.Database))) {
@@ -261,6 +263,7 @@ func TestARefusedQuestionIsNotAnswered(t *testing.T) {
 
 // Counters and histograms never fall, however long they are not scraped or nothing happens.
 func TestHistogramsNeverFall(t *testing.T) {
+	lengthy(t)
 	eachDialect(t, func(w *world, _ func(func(db *airflowtest.Database))) {
 		last := map[string]float64{}
 		for i := range 400 { // more different durations than a native histogram keeps buckets for

@@ -290,3 +290,11 @@ func isFinishedListing(r *http.Request) bool {
 	body, err := io.ReadAll(r.Body)
 	return err == nil && strings.Contains(string(body), `"success"`)
 }
+
+// lengthy leaves a test to the run without the race detector, which would take minutes for it.
+func lengthy(t *testing.T) {
+	t.Helper()
+	if underRace {
+		t.Skip("the race detector would take minutes")
+	}
+}
