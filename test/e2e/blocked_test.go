@@ -15,7 +15,8 @@ import (
 // asking is an exporter that asks early why instances wait, and for all of them at once.
 func asking(a *installation) settings {
 	cfg := leastRights(a)
-	cfg.collector = []string{"fanout: 200", "blocked:", "  after: 1s"}
+	// A webserver that is slow must not be asked anew before all were asked once.
+	cfg.collector = []string{"fanout: 200", "blocked:", "  after: 1s", "  refresh: 5m"}
 	return cfg
 }
 
