@@ -46,12 +46,13 @@ type dagRunsPart struct {
 	fanout    int // requests for the last runs of single DAGs
 	books     *books
 	dags      selection
+	listed    map[string]dagFacts // before a reload, until the part dags is heard of; nil: none
 	lastTotal int
 	window    time.Duration // of a listing of runs that ended; 0: as long as need be
 }
 
 func newDagRunsPart(cfg *Config, books *books, dags selection) *dagRunsPart {
-	return &dagRunsPart{maxRows: cfg.MaxRows, fanout: cfg.LookbackFanout, books: books, dags: dags}
+	return &dagRunsPart{maxRows: cfg.MaxRows, fanout: cfg.LookbackFanout, books: books, dags: dags, listed: dags.facts(books.sights.dags())}
 }
 
 func (*dagRunsPart) name() string          { return "dag_runs" }
@@ -72,11 +73,10 @@ func (p *dagRunsPart) fetch(ctx context.Context, client *airflow.Client, known f
 		}
 	}
 	v.active, v.ended = p.dags.runs(v.active), p.dags.runs(v.ended)
-	v.dags = p.books.sights.dags.get()
+	v.dags = p.listed
 	if dags, ok := known[(*dagsPart)(nil).name()].value.(*dagsValue); ok {
 		v.dags = dags.dags
 	}
-	v.dags = p.dags.facts(v.dags)
 	p.noteSince(v)
 	p.books.sights.activeRuns.set(activeRunsSeen{v.at, activeRunsOf(v.active)})
 	p.learnLast(ctx, client, v)
@@ -159,7 +159,7 @@ func (p *dagRunsPart) listEnded(ctx context.Context, client *airflow.Client, v *
 			continue
 		}
 		switch {
-		case isServerError(err) && q.EndedUntil.IsZero() || isServerError(err) && p.window > shortestWindow:
+		case isServerError(err) && (q.EndedUntil.IsZero() || p.window > shortestWindow):
 			// One run that cannot be sent spoils each listing that holds it: it is closed in on, a listing at a time.
 			p.closeIn(v.at.Sub(q.EndedSince))
 			v.endedAt = q.EndedSince

@@ -22,18 +22,27 @@ func TestEveryGaugeByDagHasARemainder(t *testing.T) {
 	}
 }
 
+// written are metrics with what they hold.
+func written(t *testing.T, collect func(chan<- prometheus.Metric)) map[prometheus.Metric]*dto.Metric {
+	t.Helper()
+	ch := make(chan prometheus.Metric, 100_000)
+	collect(ch)
+	close(ch)
+	all := map[prometheus.Metric]*dto.Metric{}
+	for m := range ch {
+		all[m] = &dto.Metric{}
+		if err := m.Write(all[m]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
 // fitted are the values of the gauges that had room, by family and labels.
 func fitted(t *testing.T, f *fit) map[string]float64 {
 	t.Helper()
-	ch := make(chan prometheus.Metric, 10_000)
-	f.collect(ch)
-	close(ch)
 	values := map[string]float64{}
-	for m := range ch {
-		var d dto.Metric
-		if err := m.Write(&d); err != nil {
-			t.Fatal(err)
-		}
+	for m, d := range written(t, f.collect) {
 		name := m.Desc().String()
 		_, name, _ = strings.Cut(name, `fqName: "`)
 		name, _, _ = strings.Cut(name, `"`)
@@ -235,18 +244,11 @@ func tinyLedger(maxSeries, dags int) *Ledger {
 	return l
 }
 
-// values are the counters of a family, by labels.
+// counts are the counters of a family, by labels.
 func counts(t *testing.T, v *vector) map[string]float64 {
 	t.Helper()
-	ch := make(chan prometheus.Metric, 100_000)
-	v.Collect(ch)
-	close(ch)
 	values := map[string]float64{}
-	for m := range ch {
-		var d dto.Metric
-		if err := m.Write(&d); err != nil {
-			t.Fatal(err)
-		}
+	for _, d := range written(t, v.Collect) {
 		var labels []string
 		for _, l := range d.GetLabel() {
 			labels = append(labels, l.GetValue())

@@ -45,7 +45,6 @@ func (b *books) listDags(v *dagsValue) {
 		return
 	}
 	b.dagsAt = v.at
-	b.sights.dags.set(v.dags)
 	paused := len(v.paused())
 	b.ledger.expect(len(v.dags)-paused, paused)
 	gone := slices.Clone(v.gone)

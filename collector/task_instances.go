@@ -63,19 +63,6 @@ type taskInstancesPart struct {
 	apart     bool // Airflow fails to list some state
 }
 
-// attempt is one try of a task instance.
-type attempt struct {
-	dagID, runID, taskID string
-	mapIndex, try        int
-}
-
-// attemptSeen is when the exporter first saw an attempt, and first saw it in its present state.
-type attemptSeen struct {
-	first   time.Time
-	state   airflow.State
-	entered time.Time
-}
-
 const (
 	// minRoom is the least room a listing gets, and headroom how much more than the last one it gets.
 	minRoom  = 2000
