@@ -87,6 +87,21 @@ func TestDashboardsMayShowAlertsAndRecordings(t *testing.T) {
 	}
 }
 
+// What only dashboards need: one series of several, picked, and histograms as a whole.
+func TestDashboardsMayPickOneAndShowNativeHistograms(t *testing.T) {
+	findings, err := newLinter(t).Dashboard(write(t, "board.json", `{"panels": [{"type": "stat", "title": "P", "targets": [
+		{"expr": "max by (cluster) (airflow_up) * on (cluster) group_left (url) (0 * label_replace(topk by (cluster) (1, max by (cluster, url) (airflow_info)), \"base\", \"$1\", \"url\", \"(.*)\") + 1)"},
+		{"expr": "sum by (le) (increase(airflow_task_queue_wait_seconds_bucket[5m])) or on () sum(increase(airflow_task_queue_wait_seconds[5m]))"},
+		{"expr": "sum(airflow_task_queue_wait_seconds)"}]}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"airflow_task_queue_wait_seconds is a histogram: use its _bucket, _sum or _count"}
+	if !slices.Equal(messages(findings), want) {
+		t.Errorf("got %q, want %q", messages(findings), want)
+	}
+}
+
 func TestBlocksOfATextAreChecked(t *testing.T) {
 	text := "# A\n```promql\nairflow_up == 0\n```\n\n```sh\nairflow_upp\n```\n\n1. x\n\n   ```promql\n   airflow_upp\n   ```\n\n```promql\nairflow_up ==\n```\n```promql\nairflow_up\n"
 	findings, err := newLinter(t).Markdown(write(t, "A.md", text))

@@ -60,7 +60,7 @@ func (l *Linter) checkKind(v *parser.VectorSelector, path []parser.Node, report 
 		f := l.families[name]
 		switch {
 		case f == nil:
-		case f.kind == histogram:
+		case f.kind == histogram && !(isRate(function) && !computed(path)):
 			report("%s is a histogram: use its _bucket, _sum or _count", name)
 		case f.kind == gauge && isRate(function):
 			report("%s() of the gauge %s", function, name)
@@ -68,6 +68,37 @@ func (l *Linter) checkKind(v *parser.VectorSelector, path []parser.Node, report 
 			report("counter %s without rate() or increase()", name)
 		}
 	}
+}
+
+// computed tells whether a selector is part of a calculation or comparison, which takes numbers and no native histograms.
+func computed(path []parser.Node) bool {
+	for _, n := range slices.Backward(path) {
+		switch x := n.(type) {
+		case *parser.Call:
+			if strings.HasPrefix(x.Func.Name, "histogram_") {
+				return false
+			}
+		case *parser.BinaryExpr:
+			if !x.Op.IsSetOperator() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// native tells whether all that an expression selects are whole histograms.
+func (l *Linter) native(e parser.Expr) bool {
+	all := true
+	parser.Inspect(e, func(n parser.Node, _ []parser.Node) error {
+		if v, ok := n.(*parser.VectorSelector); ok {
+			for _, name := range l.names(v) {
+				all = all && l.families[name] != nil && l.families[name].kind == histogram
+			}
+		}
+		return nil
+	})
+	return all
 }
 
 // around is the innermost function around a selector, and whether the values of the series do not matter.
@@ -89,7 +120,7 @@ func around(path []parser.Node) (function string, counted bool) {
 func (l *Linter) checkCall(x *parser.Call, report reporter) {
 	switch {
 	case x.Func.Name == "histogram_quantile":
-		if in := l.shapeOf(x.Args[1]); in != nil && !in.has("le") {
+		if in := l.shapeOf(x.Args[1]); in != nil && !in.has("le") && !l.native(x.Args[1]) {
 			report("histogram_quantile() of %s, which has no label le", x.Args[1])
 		}
 	case isRate(x.Func.Name):
@@ -145,11 +176,11 @@ func (l *Linter) checkMatching(x *parser.BinaryExpr, report reporter) {
 			report("%s never matches: the sides have no value of %q in common", x.Op, name)
 		}
 	}
-	one, other := right, left
+	one, other, oneSide := right, left, x.RHS
 	if match.Card == parser.CardOneToMany {
-		one, other = left, right
+		one, other, oneSide = left, right, x.LHS
 	}
-	if match.On && !x.Op.IsSetOperator() {
+	if match.On && !x.Op.IsSetOperator() && (match.Card == parser.CardOneToOne || !onePer(oneSide, compared)) {
 		twice := missing(one, one.only(compared))
 		if match.Card == parser.CardOneToOne {
 			twice = append(twice, missing(other, other.only(compared))...)
@@ -163,6 +194,32 @@ func (l *Linter) checkMatching(x *parser.BinaryExpr, report reporter) {
 			report("%s takes over the label %q, which is not there", x.Op, name)
 		}
 	}
+}
+
+// onePer tells whether e has one series at most for each set of these labels, because it picks one: topk by (cluster) (1, …).
+func onePer(e parser.Expr, labels []string) bool {
+	switch x := unwrap(e).(type) {
+	case *parser.AggregateExpr:
+		n, ok := x.Param.(*parser.NumberLiteral)
+		return ok && n.Val == 1 && (x.Op == parser.TOPK || x.Op == parser.BOTTOMK) && !x.Without &&
+			!slices.ContainsFunc(x.Grouping, func(l string) bool { return !slices.Contains(labels, l) })
+	case *parser.Call:
+		if x.Func.Name != "label_replace" && x.Func.Name != "label_join" {
+			return false
+		}
+		made, ok := x.Args[1].(*parser.StringLiteral)
+		return ok && !slices.Contains(labels, made.Val) && onePer(x.Args[0], labels)
+	case *parser.BinaryExpr:
+		switch {
+		case x.Op.IsSetOperator():
+			return false
+		case x.LHS.Type() == parser.ValueTypeScalar:
+			return onePer(x.RHS, labels)
+		case x.RHS.Type() == parser.ValueTypeScalar:
+			return onePer(x.LHS, labels)
+		}
+	}
+	return false
 }
 
 // missing are the labels of a that b does not have.

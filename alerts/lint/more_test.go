@@ -40,6 +40,12 @@ func TestExpressions(t *testing.T) {
 		`airflow_pool_slots{state="open"} < airflow_pool_slots{state="queued"}`:                  {`< never matches: the sides have no value of "state" in common`},
 		`airflow_pool_slots{state="open"} * on (pool) group_left (size) max by (pool) (airflow_pool_size_slots) > 1`: {
 			`* takes over the label "size", which is not there`},
+		`airflow_up * on (cluster) group_left (url) topk by (cluster) (2, max by (cluster, url) (airflow_info)) == 0`: {
+			"* fails when there are two series that differ in url only: aggregate the side", "topk in an alert: what fires changes all the time"},
+		`airflow_up * on (cluster) group_left (url) topk by (cluster, url) (1, max by (cluster, url) (airflow_info)) == 0`: {
+			"* fails when there are two series that differ in url only: aggregate the side", "topk in an alert: what fires changes all the time"},
+		`airflow_up * on (cluster) group_left (url) label_replace(topk by (cluster) (1, max by (cluster, url) (airflow_info)), "cluster", "$1", "url", "(.*)") == 0`: {
+			"* fails when there are two series that differ in url only: aggregate the side", "topk in an alert: what fires changes all the time"},
 		`airflow_up == 0 and ignoring (pool) airflow_component_healthy == 0`:             {"and never matches: only one side has component"},
 		`airflow_pool_slots * ignoring (pool) group_left () airflow_pool_size_slots > 1`: {"* never matches: only one side has state"},
 		`airflow_up == 0 unless airflow_component_healthy == 0`:                          {"unless never matches: only one side has component"},
@@ -90,6 +96,7 @@ func TestGoodExpressionsHaveNoFinding(t *testing.T) {
 		`sum by (cluster) (airflow_up) / count by (cluster) (airflow_up) < 0.5`,
 		`sum by (cluster) (rate(airflow_task_queue_wait_seconds_sum[5m])) / (sum by (cluster) (rate(airflow_task_queue_wait_seconds_count[5m])) > 0) > 9`,
 		`histogram_quantile(0.9, sum by (cluster, le) (rate(airflow_task_queue_wait_seconds_bucket[5m]))) > 60`,
+		`histogram_quantile(0.9, sum by (cluster) (rate(airflow_task_queue_wait_seconds[5m]))) > 60`,
 		`airflow_pool_slots{state="open"} * on (cluster, pool) group_left () max by (cluster, pool) (airflow_pool_size_slots) > 1`,
 		`airflow_pool_slots{state="open"} < ignoring (state) airflow_pool_slots{state="queued"}`,
 		`airflow_pool_slots{state="open"} * ignoring (state) group_left () airflow_pool_slots{state="queued"} > 1`,

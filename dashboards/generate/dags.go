@@ -1,0 +1,219 @@
+package main
+
+import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
+
+// fleetOfDags asks how all DAGs are: which are late, slow, paused.
+func fleetOfDags() board {
+	return board{
+		UID: dagsUID, Title: "Airflow / DAGs",
+		Description: "All DAGs: how the last runs ended, which DAGs are late, slow, paused or idle.",
+		Variables:   []dashboard.VariableModel{clusters(), dags()},
+		Annotations: []dashboard.AnnotationQuery{firing(`dag_id=~"$dag_id|"`)},
+		Rows: []row{
+			{Title: "How are the DAGs?", Lines: []line{
+				{4, []panel{dagsActive().wide(4), dagsFailing(selected).wide(4), dagsLate(selected).wide(4), dagsStalled().wide(4), dagsHeldBack().wide(4), dagsPaused().wide(4)}},
+				{12, []panel{eachDag().wide(24)}},
+			}},
+			{Title: "Which ones failed, and when?", Lines: []line{
+				{10, []panel{lastRuns().wide(12), failingOverTime().wide(12)}},
+			}},
+			{Title: "Which ones are slow?", Lines: []line{
+				{9, []panel{slowest().wide(8), slower().wide(8), runDurations().wide(8)}},
+			}},
+			{Title: "Which ones start late?", Lines: []line{
+				{8, []panel{startDelay(selected).wide(12), notCreatedRuns().wide(12)}},
+			}},
+			{Title: "Paused and idle", Collapsed: true, Lines: []line{
+				{9, []panel{pausedDags().wide(12), idleDags().wide(12)}},
+			}},
+		},
+	}
+}
+
+func dagsActive() number {
+	return number{
+		Title:       "DAGs not paused",
+		Description: "How many DAGs Airflow may run. Fewer than yesterday: DAGs were paused or removed, their files do not import, or the exporter's account lost rights.",
+		Expr:        "count(" + selected.oneOf("cluster, dag_id", "airflow_dag_paused") + " == 0)",
+		Unit:        "none", Nothing: "unknown",
+	}
+}
+
+func dagsStalled() number {
+	return number{
+		Title:       "DAGs stalled",
+		Description: "DAGs with a running run in which nothing has moved for 5 minutes. Above 0: the run waits for something that does not come; open the DAG, and read what its tasks wait for.",
+		Expr:        orZero("count("+selected.stalled()+")", selected.of("airflow_dag_runs")),
+		Unit:        "none", Thresholds: noneIsGood(), Nothing: "unknown",
+	}
+}
+
+func dagsHeldBack() number {
+	return number{
+		Title:       "At max_active_runs",
+		Description: "DAGs for which Airflow creates no run because too many are active. Normal while a DAG catches up; else its runs are too slow, or one of them hangs.",
+		Expr:        orZero("count("+selected.oneOf("cluster, dag_id", "airflow_dag_at_max_active_runs")+" == 1 "+selected.isNotPaused()+")", selected.of("airflow_dag_paused")),
+		Unit:        "none", Thresholds: thresholds("green", step{1, "orange"}), Nothing: "unknown",
+	}
+}
+
+func dagsPaused() number {
+	return number{
+		Title:       "DAGs paused",
+		Description: "DAGs that somebody paused: they never alert. The last row lists them; un-pause what was forgotten.",
+		Expr:        orZero("count("+selected.oneOf("cluster, dag_id", "airflow_dag_paused")+" == 1)", selected.of("airflow_dag_paused")),
+		Unit:        "none", Nothing: "unknown",
+	}
+}
+
+func eachDag() listing {
+	notPaused := func(expr string) string { return expr + " " + selected.isNotPaused() }
+	return listing{
+		Title:       "DAGs that are not paused",
+		Description: "One row for each DAG, failed ones first. Filter by owner or schedule in the heading; click the DAG for its tasks and runs, open for its page in Airflow.",
+		Queries: []string{
+			selected.withDagPage(notPaused(selected.oneOf("cluster, dag_id, owners, schedule", "airflow_dag_info"))),
+			notPaused(selected.oneOf("cluster, dag_id", "airflow_dag_last_run_state", `state="failed"`)),
+			notPaused("time() - " + selected.oneOf("cluster, dag_id", "airflow_dag_last_run_end_timestamp_seconds")),
+			notPaused(selected.oneOf("cluster, dag_id", "airflow_dag_last_run_duration_seconds")),
+			notPaused("time() - " + selected.oneOf("cluster, dag_id", "airflow_dag_last_success_timestamp_seconds")),
+			notPaused(selected.oneOf("cluster, dag_id", "airflow_dag_next_run_timestamp_seconds") + " - time()"),
+			notPaused(selected.oneOf("cluster, dag_id", "airflow_dag_runs", `state="running"`)),
+			"round(sum by (cluster, dag_id) (" + maxBy("cluster, dag_id, run_type", "increase("+selected.of("airflow_dag_runs_finished_total", `state="failed"`)+"[$__range])") + ")) " + selected.isNotPaused(),
+		},
+		Columns: []column{
+			dagColumn(),
+			{Field: "owners", Name: "Owners", Width: 130, Filterable: true},
+			{Field: "schedule", Name: "Schedule", Width: 120, Filterable: true},
+			{Field: "Value #B", Name: "Last run", Width: 95, Words: lastRunWords(), Filled: true, Filterable: true},
+			{Field: "Value #C", Name: "Ended ago", Unit: "s", Decimals: new(1.0), Width: 105},
+			{Field: "Value #D", Name: "Took", Unit: "s", Decimals: new(1.0), Width: 95},
+			{Field: "Value #E", Name: "Since success", Unit: "s", Decimals: new(1.0), Width: 120},
+			{Field: "Value #F", Name: "Next run in", Unit: "s", Decimals: new(1.0), Width: 110, Thresholds: thresholds("red", step{-600, "text"})},
+			{Field: "Value #G", Name: "Running", Width: 80},
+			{Field: "Value #H", Name: "Failed runs", Width: 95},
+			clusterColumn(),
+			pageColumn(),
+		},
+		Sort:    []sorting{{"Last run", true}, {"Failed runs", true}},
+		Nothing: "unknown",
+	}
+}
+
+// lastRunWords are for airflow_dag_last_run_state{state="failed"}.
+func lastRunWords() []dashboard.ValueMapping {
+	return worded(state{"success", success}, state{"failed", failed})
+}
+
+func lastRuns() timeline {
+	state := selected.oneOf("cluster, dag_id", "airflow_dag_last_run_state", `state="failed"`)
+	return timeline{
+		Title:       "Last finished run",
+		Description: "How the last finished run had ended at each time, of the DAGs that were failed at some time here. Many turning red at once have a common cause; one that stays red is broken by itself.",
+		Queries: []query{{
+			state + " and " + byDag + " topk(25, " + maxBy("cluster, dag_id", "avg_over_time("+selected.of("airflow_dag_last_run_state", `state="failed"`)+"[$__range] @ end())") + " > 0)",
+			"{{dag_id}}",
+		}},
+		Words:   lastRunWords(),
+		Nothing: "No last run was a failed one.",
+	}
+}
+
+func failingOverTime() graph {
+	return graph{
+		Title:       "Failing, overdue and stalled DAGs",
+		Description: "How many DAGs had each problem at each time, paused ones left out. It tells when trouble began: look there for a deployment, or what else broke.",
+		Queries: []query{
+			{orZero("count("+selected.failing()+")", selected.of("airflow_dag_last_run_state")), "last run failed"},
+			{orZero("count("+selected.overdue()+")", selected.of("airflow_dag_last_success_timestamp_seconds")), "overdue"},
+			{orZero("count("+selected.stalled()+")", selected.of("airflow_dag_runs")), "stalled"},
+		},
+		Unit: "none", Decimals: new(0.0), Stepped: true,
+		Overrides: []dashboard.DashboardFieldConfigSourceOverrides{
+			override("last run failed", "color", fixed(failed)), override("overdue", "color", fixed("#d08700")), override("stalled", "color", fixed("#8e51ff")),
+		},
+		Nothing: "unknown",
+	}
+}
+
+func slowest() ranking {
+	return ranking{
+		Title:       "Longest last runs",
+		Description: "The 10 DAGs whose last finished run took longest. Where to look first when there is not enough time in the night.",
+		Expr:        "topk(10, " + selected.oneOf("cluster, dag_id", "airflow_dag_last_run_duration_seconds") + ")",
+		Legend:      "{{dag_id}}", Unit: "s", Decimals: new(1.0), Links: barLinks(), Nothing: "unknown",
+	}
+}
+
+// barLinks lead from a bar of a DAG to its dashboard.
+func barLinks() []dashboard.DashboardLink {
+	return []dashboard.DashboardLink{dataLink("Dashboard of the DAG", toDag("${__field.labels.cluster}", "${__field.labels.dag_id}"))}
+}
+
+func slower() ranking {
+	return ranking{
+		Title:       "Slower than last week",
+		Description: "Length of the last successful run compared with the mean of 7 days, the 10 that grew most, of those above a minute. Twice as long: there is more to do, or something it uses became slow.",
+		Expr: "topk(10, (" + selected.oneOf("cluster, dag_id", "airflow_dag_last_success_duration_seconds") + " > 60) / " + byDag +
+			" (avg_over_time(" + selected.of("cluster_dag:airflow_dag_last_success_duration_seconds:max10m") + "[7d]) > 0))",
+		Legend: "{{dag_id}}", Unit: "suffix: ×", Decimals: new(1.0), Thresholds: thresholds("blue", step{1.5, "orange"}, step{2, "red"}), Links: barLinks(),
+		Nothing: "unknown, or the recording rules are not loaded",
+	}
+}
+
+func runDurations() heat {
+	return heat{
+		Title:       "Run durations",
+		Description: "When how many runs ended, by how long they took. A cloud that rises: the whole fleet becomes slower, so look for what it shares: pools, workers, the warehouse.",
+		Expr:        selected.buckets("cluster, dag_id, state", "airflow_dag_run_duration_seconds"),
+		Interval:    "5m", Nothing: "No run ended.",
+	}
+}
+
+func startDelay(s scope) graph {
+	return graph{
+		Title:       "Start delay of scheduled runs",
+		Description: "From when a run was due to its start. Above a minute for most: the scheduler is behind, or runs wait for max_active_runs.",
+		Queries: []query{
+			{s.quantile(0.5, "", "airflow_dag_run_start_delay_seconds"), "p50"},
+			{s.quantile(0.95, "", "airflow_dag_run_start_delay_seconds"), "p95"},
+		},
+		Unit: "s", Interval: "5m", Nothing: "No scheduled run started.",
+	}
+}
+
+func notCreatedRuns() ranking {
+	return ranking{
+		Title:       "Runs that were not created",
+		Description: "DAGs whose next run was due more than 10 minutes ago, without those at max_active_runs. The scheduler is behind or does not look at them: see its health on the Overview.",
+		Expr:        "topk(10, " + selected.notCreated() + ")",
+		Legend:      "{{dag_id}}", Unit: "s", Decimals: new(1.0), Thresholds: thresholds("orange", step{3600, "red"}), Links: barLinks(),
+		Nothing: "All runs that were due were created.",
+	}
+}
+
+func pausedDags() listing {
+	return listing{
+		Title:       "Paused DAGs",
+		Description: "Nothing is run or told of them. Since success says how old their data is: un-pause what was forgotten, remove what nobody needs.",
+		Queries: []string{
+			selected.withDagPage(selected.oneOf("cluster, dag_id, owners", "airflow_dag_info") + " and " + byDag + " " + selected.oneOf("cluster, dag_id", "airflow_dag_paused") + " == 1"),
+			"time() - " + selected.oneOf("cluster, dag_id", "airflow_dag_last_success_timestamp_seconds") + " and " + byDag + " " + selected.oneOf("cluster, dag_id", "airflow_dag_paused") + " == 1",
+		},
+		Columns: []column{dagColumn(), {Field: "owners", Name: "Owners", Width: 130}, {Field: "Value #B", Name: "Since success", Unit: "s", Decimals: new(1.0), Width: 120}, clusterColumn(), pageColumn()},
+		Sort:    []sorting{{"DAG", false}},
+		Nothing: "No DAG is paused.",
+	}
+}
+
+func idleDags() listing {
+	ended := selected.oneOf("cluster, dag_id", "airflow_dag_last_run_end_timestamp_seconds")
+	return listing{
+		Title:       "Not run for a week",
+		Description: "DAGs that are not paused and whose last run ended more than 7 days ago. What should have run has lost its schedule or its trigger; what nobody needs can go.",
+		Queries:     []string{selected.withDagPage("time() - " + ended + " > 604800 " + selected.isNotPaused())},
+		Columns:     []column{dagColumn(), {Field: "Value", Name: "Last run ended", Unit: "s", Decimals: new(1.0), Width: 130}, clusterColumn(), pageColumn()},
+		Sort:        []sorting{{"Last run ended", true}},
+		Nothing:     "All of them ran within a week.",
+	}
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+)
+
+// What surrounds the panels: variables, links between the dashboards, annotations.
+
+// tag is on each dashboard, and what the list of dashboards goes by.
+const tag = "airflow"
+
+// The uids never change: links, the annotation dashboard_uid of the alerts, and bookmarks need them.
+const (
+	overviewUID = "airflow-overview"
+	dagsUID     = "airflow-dags"
+	dagUID      = "airflow-dag"
+	tasksUID    = "airflow-tasks"
+	sloUID      = "airflow-slo"
+	exporterUID = "airflow-exporter"
+)
+
+func datasourceVariable() dashboard.VariableModel {
+	return dashboard.VariableModel{
+		Type:        dashboard.VariableTypeDatasource,
+		Name:        "datasource",
+		Label:       new("Data source"),
+		Hide:        new(dashboard.VariableHideDontHide),
+		SkipUrlSync: new(false),
+		Query:       &dashboard.StringOrMap{String: new("prometheus")},
+		Multi:       new(false),
+		IncludeAll:  new(false),
+		Refresh:     new(dashboard.VariableRefreshOnDashboardLoad),
+		Regex:       new(""),
+		Current:     &dashboard.VariableOption{Selected: new(false), Text: text(""), Value: text("")},
+		Options:     []dashboard.VariableOption{},
+	}
+}
+
+// allValues also matches what has no such label, as with a single Airflow that has no cluster.
+const allValues = ".*"
+
+// variable is asked anew when the time changes, so that what is gone can still be chosen in its time.
+func variable(name, label, query string) dashboard.VariableModel {
+	return dashboard.VariableModel{
+		Type:        dashboard.VariableTypeQuery,
+		Name:        name,
+		Label:       &label,
+		Hide:        new(dashboard.VariableHideDontHide),
+		SkipUrlSync: new(false),
+		Datasource:  prometheusSource(),
+		Query:       &dashboard.StringOrMap{String: &query},
+		Definition:  &query,
+		Refresh:     new(dashboard.VariableRefreshOnTimeRangeChanged),
+		Sort:        new(dashboard.VariableSortAlphabeticalAsc),
+		Regex:       new(""),
+		Multi:       new(false),
+		IncludeAll:  new(false),
+		Options:     []dashboard.VariableOption{},
+		Current:     &dashboard.VariableOption{Selected: new(false), Text: text(""), Value: text("")},
+	}
+}
+
+// several makes a variable one of which several or all can be chosen, and all are at first.
+func several(v dashboard.VariableModel) dashboard.VariableModel {
+	v.Multi = new(true)
+	v.IncludeAll = new(true)
+	v.AllValue = new(allValues)
+	v.Current = &dashboard.VariableOption{Selected: new(true), Text: text("All"), Value: text("$__all")}
+	return v
+}
+
+// hidden is for what panels and links need and nobody chooses. regex cuts its value out of the answer.
+func hidden(v dashboard.VariableModel, regex string) dashboard.VariableModel {
+	v.Hide = new(dashboard.VariableHideHideVariable)
+	v.SkipUrlSync = new(true)
+	v.Regex = &regex
+	return v
+}
+
+func text(s string) dashboard.StringOrArrayOfString {
+	return dashboard.StringOrArrayOfString{String: &s}
+}
+
+func clusters() dashboard.VariableModel {
+	return several(variable("cluster", "Cluster", "label_values(airflow_up, cluster)"))
+}
+
+func dags() dashboard.VariableModel {
+	return several(variable("dag_id", "DAG", `label_values(airflow_dag_info{cluster=~"$cluster"}, dag_id)`))
+}
+
+// otherDashboards takes the reader along with the variables and the time.
+func otherDashboards() dashboard.DashboardLink {
+	return dashboard.DashboardLink{
+		Title:       "Airflow dashboards",
+		Type:        dashboard.DashboardLinkTypeDashboards,
+		Icon:        "external link",
+		Tooltip:     "",
+		Url:         new(""),
+		Tags:        []string{tag},
+		AsDropdown:  true,
+		IncludeVars: true,
+		KeepTime:    true,
+	}
+}
+
+// toAirflow opens a page of Airflow itself in a tab of its own.
+func toAirflow(title, url, tooltip string) dashboard.DashboardLink {
+	return dashboard.DashboardLink{
+		Title:       title,
+		Type:        dashboard.DashboardLinkTypeLink,
+		Icon:        "external link",
+		Tooltip:     tooltip,
+		Url:         &url,
+		Tags:        []string{},
+		TargetBlank: true,
+	}
+}
+
+// firing shows when alerts fired: matchers choose those of the dashboard.
+func firing(matchers ...string) dashboard.AnnotationQuery {
+	return annotation("Firing alerts", "red",
+		fleet.of("ALERTS", append([]string{`alertname=~"Airflow.+"`, `alertstate="firing"`, `severity!="info"`}, matchers...)...),
+		"{{alertname}}", "{{dag_id}} {{pool}} {{queue}} {{component}}", "severity")
+}
+
+// restarts shows when exporters started, for counters begin at 0 then.
+func restarts() dashboard.AnnotationQuery {
+	return annotation("Exporter starts", "blue",
+		`changes(`+fleet.of("process_start_time_seconds")+`[5m]) > 0 and on (job, instance) `+fleet.of("airflow_exporter_build_info"),
+		"The exporter started", "{{instance}}", "")
+}
+
+func annotation(name, colour, expr, title, body, tags string) dashboard.AnnotationQuery {
+	return dashboard.AnnotationQuery{
+		Name:            name,
+		Datasource:      prometheusSource(),
+		Enable:          true,
+		Hide:            new(false),
+		IconColor:       colour,
+		Expr:            &expr,
+		Step:            new("60s"),
+		TitleFormat:     &title,
+		TextFormat:      &body,
+		TagKeys:         &tags,
+		UseValueForTime: new(false),
+	}
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// scope is what a dashboard looks at: the matchers that all its queries have.
+type scope []string
+
+var (
+	fleet    = scope{`cluster=~"$cluster"`}
+	selected = scope{`cluster=~"$cluster"`, `dag_id=~"$dag_id"`}
+	oneDag   = scope{`cluster="$cluster"`, `dag_id="$dag_id"`}
+)
+
+// of selects a metric.
+func (s scope) of(metric string, matchers ...string) string {
+	return metric + "{" + strings.Join(append(append([]string{}, s...), matchers...), ",") + "}"
+}
+
+// maxBy is one value for each label set, however many exporters tell of the same Airflow: they count alike.
+func maxBy(labels, expr string) string {
+	return "max by (" + labels + ") (" + expr + ")"
+}
+
+func minBy(labels, expr string) string {
+	return "min by (" + labels + ") (" + expr + ")"
+}
+
+// oneOf is a metric with its own labels, once for all exporters.
+func (s scope) oneOf(labels, metric string, matchers ...string) string {
+	return maxBy(labels, s.of(metric, matchers...))
+}
+
+// orZero is 0 where expr has no result although evidence has one: what is not known must not look like zero.
+func orZero(expr, evidence string) string {
+	return "(" + expr + ") or 0 * group(" + evidence + ")"
+}
+
+// byDag is how series of two metrics of DAGs find each other.
+const byDag = "on (cluster, dag_id)"
+
+func (s scope) isNotPaused() string {
+	return "and " + byDag + " " + s.oneOf("cluster, dag_id", "airflow_dag_paused") + " == 0"
+}
+
+// failing are the DAGs whose last finished run failed, as AirflowDagLastRunFailed has it: those without a schedule for a day.
+func (s scope) failing() string {
+	return s.oneOf("cluster, dag_id", "airflow_dag_last_run_state", `state="failed"`) + " == 1 " + s.isNotPaused() + " and " + byDag + " (" +
+		s.oneOf("cluster, dag_id", "airflow_dag_next_run_timestamp_seconds") + " or time() - " +
+		s.oneOf("cluster, dag_id", "airflow_dag_last_run_end_timestamp_seconds") + " < 86400)"
+}
+
+// overdue are the DAGs of AirflowDagOverdue, and since when they have not succeeded.
+func (s scope) overdue() string {
+	return "time() - " + s.oneOf("cluster, dag_id", "airflow_dag_last_success_timestamp_seconds") + " > 2 * " +
+		maxBy("cluster, dag_id", "max_over_time("+s.of("airflow_dag_schedule_interval_seconds")+"[3h])") + " + 900 and " + byDag + " " +
+		maxBy("cluster, dag_id", "max_over_time("+s.of("airflow_dag_paused")+"[6h])") + " == 0"
+}
+
+// stalled are the DAGs with a run in which nothing moves.
+func (s scope) stalled() string {
+	return s.oneOf("cluster, dag_id", "airflow_dag_runs_stalled") + " > 0 " + s.isNotPaused()
+}
+
+// notCreated are the DAGs of AirflowDagScheduleMissed, and how late their next run is.
+func (s scope) notCreated() string {
+	return maxBy("cluster", fleet.within(s).of("airflow_exporter_collector_last_refresh_timestamp_seconds", `collector="dags"`)) +
+		" - on (cluster) group_right () " + s.oneOf("cluster, dag_id", "airflow_dag_next_run_timestamp_seconds") + " > 600 " + s.isNotPaused() +
+		" unless " + byDag + " " + s.oneOf("cluster, dag_id", "airflow_dag_at_max_active_runs") + " == 1"
+}
+
+// within is the Airflow that a scope is in, for metrics that have no dag_id.
+func (scope) within(s scope) scope { return s[:1] }
+
+// queuedLong are the DAGs of AirflowDagRunQueuedTooLong, and since when their oldest run has been queued.
+func (s scope) queuedLong() string {
+	return "time() - " + minBy("cluster, dag_id", s.of("airflow_dag_runs_oldest_timestamp_seconds", `state="queued"`, `run_type!="backfill"`)) +
+		" > 1800 " + s.isNotPaused()
+}
+
+// runsLong are the DAGs of AirflowDagRunTooLong, and how long their oldest run has been running.
+func (s scope) runsLong() string {
+	return "time() - " + minBy("cluster, dag_id", s.of("airflow_dag_runs_oldest_timestamp_seconds", `state="running"`, `run_type!="backfill"`)) +
+		" > 1.5 * max_over_time(" + s.of("cluster_dag:airflow_dag_last_success_duration_seconds:max14d") + "[15m]) + 900 " + s.isNotPaused()
+}
+
+// blockedLong are DAGs with instances that cannot start for a reason that may last, and how long the oldest of the scheduled ones has been waiting.
+func (s scope) blockedLong() string {
+	return "(time() - " + minBy("cluster, dag_id", s.of("airflow_task_instances_oldest_timestamp_seconds", `state="scheduled"`)) + " > 1800 " + s.isNotPaused() +
+		") * on (cluster, dag_id) group_right () (sum by (cluster, dag_id, reason) (" +
+		s.oneOf("cluster, dag_id, task_id, reason", "airflow_task_instances_blocked", `reason=~"pool_slots|missing_pool|dag_concurrency|task_concurrency|none_reported"`) + ") > bool 0)"
+}
+
+// problems has a row for each DAG and each thing that is wrong with it, in the label problem. The value is for how long.
+func (s scope) problems() string {
+	named := func(name, expr string) string {
+		return fmt.Sprintf(`label_replace(%s, "problem", "%s", "", "")`, expr, name)
+	}
+	return strings.Join([]string{
+		named("last run failed", "time() - "+s.oneOf("cluster, dag_id", "airflow_dag_last_run_end_timestamp_seconds")+" and "+byDag+" ("+s.failing()+")"),
+		named("overdue", s.overdue()),
+		named("run stalled", "time() - "+minBy("cluster, dag_id", s.of("airflow_dag_runs_oldest_timestamp_seconds", `state="running"`))+" and "+byDag+" ("+s.stalled()+")"),
+		named("run not created", s.notCreated()),
+		named("run queued too long", s.queuedLong()),
+		named("run takes too long", s.runsLong()),
+		`label_replace(` + s.blockedLong() + `, "problem", "blocked: $1", "reason", "(.+)")`,
+	}, " or ")
+}
+
+// pages are the addresses of each Airflow, in parts: base and tail stand around a dag_id and give the page of a DAG; base,
+// middle and then a task_id the page of a task. An Airflow that was just upgraded, or whose exporters differ, has one all the same: the newest.
+func (s scope) pages() string {
+	newest := "0 * topk by (cluster) (1, " + maxBy("cluster, url, api", "max_over_time(timestamp("+s.within(s).of("airflow_info")+")[15m:1m])") + ") + 1"
+	replace := func(expr, label, value, from, pattern string) string {
+		return fmt.Sprintf(`label_replace(%s, %q, %q, %q, %q)`, expr, label, value, from, pattern)
+	}
+	return replace(replace(replace(replace(newest,
+		"base", "$1/dags/", "url", "(.*?)/*"),
+		"tail", "/grid", "api", "v1"),
+		"middle", "/tasks/", "api", "v2"),
+		"middle", "/grid?task_id=", "api", "v1")
+}
+
+// withDagPage gives each DAG the label page, its address in Airflow.
+func (s scope) withDagPage(expr string) string {
+	return `label_join((` + expr + `) * on (cluster) group_left (base, tail) (` + s.pages() + `), "page", "", "base", "dag_id", "tail")`
+}
+
+// withTaskPage gives each task the label page, its address in Airflow.
+func (s scope) withTaskPage(expr string) string {
+	return `label_join((` + expr + `) * on (cluster) group_left (base, middle) (` + s.pages() + `), "page", "", "base", "dag_id", "middle", "task_id")`
+}
+
+// quantile of a histogram by labels (with a comma behind each, or none), of its classic buckets or, where Prometheus keeps those, its native ones.
+func (s scope) quantile(q float64, labels, histogram string, matchers ...string) string {
+	grouping := strings.TrimSuffix(labels, ", ")
+	return fmt.Sprintf("histogram_quantile(%g, sum by (%sle) (rate(%s[$__rate_interval]))) or histogram_quantile(%g, sum by (%s) (rate(%s[$__rate_interval])))",
+		q, labels, s.of(histogram+"_bucket", matchers...), q, grouping, s.of(histogram, matchers...))
+}
+
+// buckets of a histogram over time, classic or, where Prometheus has none of those, native. Those of two exporters count once.
+func (s scope) buckets(labels, histogram string, matchers ...string) string {
+	return fmt.Sprintf("sum by (le) (max by (%s, le) (increase(%s[$__rate_interval]))) or on () sum (avg by (%s) (increase(%s[$__rate_interval])))",
+		labels, s.of(histogram+"_bucket", matchers...), labels, s.of(histogram, matchers...))
+}
+
+// finished is the recorded rate of what finished, by DAG and state: over all tasks it is cheaper than the counters.
+const finished = "cluster_dag_state:airflow_task_instances_finished:rate5m"

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"strconv"
+
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+)
+
+// state is one of Airflow's, with the hue of Airflow 3, made so that it can be read on dark and on light panels
+// (contrast of at least 3 to both).
+type state struct{ name, colour string }
+
+const (
+	success = "#00a837"
+	running = "#0092b8"
+	failed  = "#fb2c36"
+	queued  = "#79716b"
+)
+
+// states are those of task instances, in the order in which bars and areas are stacked: what is bad lies at the bottom,
+// where nothing hides it.
+func states() []state {
+	return []state{
+		{"failed", failed},
+		{"upstream_failed", "#ea5800"},
+		{"up_for_retry", "#d08700"},
+		{"restarting", "#8e51ff"},
+		{"running", running},
+		{"deferred", "#ad46ff"},
+		{"awaiting_input", "#c800de"},
+		{"up_for_reschedule", "#0084d1"},
+		{"queued", queued},
+		{"scheduled", "#b08a5a"},
+		{"none", "#788ba1"},
+		{"skipped", "#f6339a"},
+		{"removed", "#62748e"},
+		{"success", success},
+	}
+}
+
+// stateOverrides give each state its colour and its place, on graphs with a series for each.
+func stateOverrides() []dashboard.DashboardFieldConfigSourceOverrides {
+	var all []dashboard.DashboardFieldConfigSourceOverrides
+	for _, s := range states() {
+		all = append(all, override(s.name, "color", fixed(s.colour)))
+	}
+	return all
+}
+
+// stateMappings give each state its colour in the cells of a table.
+func stateMappings() []dashboard.ValueMapping {
+	m := map[string]dashboard.ValueMappingResult{}
+	for i, s := range states() {
+		m[s.name] = dashboard.ValueMappingResult{Text: new(s.name), Color: new(s.colour), Index: new(int32(i))} //nolint:gosec // fourteen
+	}
+	return valueMappings(m)
+}
+
+// reason is why a task instance waits, in the words of the exporter, and what it means.
+type reason struct{ name, colour, meaning string }
+
+// reasons are all values of the label reason of airflow_task_instances_blocked.
+func reasons() []reason {
+	return []reason{
+		{"pool_slots", "#fb2c36", "its pool is full"},
+		{"missing_pool", "#c10007", "its pool does not exist"},
+		{"dag_concurrency", "#ea5800", "max_active_tasks of its DAG"},
+		{"task_concurrency", "#d08700", "max_active_tis of its task"},
+		{"none_reported", "#ad46ff", "nothing: executor, parallelism or scheduler"},
+		{"depends_on_past", "#0084d1", "its instance in an earlier run"},
+		{"trigger_rule", "#0092b8", "upstream tasks"},
+		{"mapped_dependency", "#00a6a6", "the tasks that are mapped over"},
+		{"not_yet_mapped", "#5a9a6e", "its mapping"},
+		{"dag_paused", "#788ba1", "its DAG, which is paused"},
+		{"dag_run_not_running", "#79716b", "its run, which is queued"},
+		{"date", "#b08a5a", "its date"},
+		{"not_yet_rescheduled", "#8e51ff", "the next poke of the sensor"},
+		{"previously_skipped", "#f6339a", "nothing: it was skipped before"},
+		{"backfill", "#62748e", "a backfill"},
+		{"other", "#c800de", "something else, see its page"},
+	}
+}
+
+func reasonOverrides() []dashboard.DashboardFieldConfigSourceOverrides {
+	var all []dashboard.DashboardFieldConfigSourceOverrides
+	for _, r := range reasons() {
+		all = append(all, override(r.name, "color", fixed(r.colour)))
+	}
+	return all
+}
+
+func reasonMappings() []dashboard.ValueMapping {
+	m := map[string]dashboard.ValueMappingResult{}
+	for i, r := range reasons() {
+		m[r.name] = dashboard.ValueMappingResult{Text: new(r.name + ": " + r.meaning), Color: new(r.colour), Index: new(int32(i))} //nolint:gosec // sixteen
+	}
+	return valueMappings(m)
+}
+
+func valueMappings(m map[string]dashboard.ValueMappingResult) []dashboard.ValueMapping {
+	return []dashboard.ValueMapping{{ValueMap: &dashboard.ValueMap{Type: dashboard.MappingTypeValueToText, Options: m}}}
+}
+
+// worded maps numbers to words with a colour: the n-th word belongs to n.
+func worded(words ...state) []dashboard.ValueMapping {
+	m := map[string]dashboard.ValueMappingResult{}
+	for i, w := range words {
+		m[strconv.Itoa(i)] = dashboard.ValueMappingResult{Text: new(w.name), Color: new(w.colour), Index: new(int32(i))} //nolint:gosec // a few
+	}
+	return valueMappings(m)
+}
+
+func override(field, property string, value interface{}) dashboard.DashboardFieldConfigSourceOverrides {
+	return dashboard.DashboardFieldConfigSourceOverrides{
+		Matcher:    dashboard.MatcherConfig{Id: "byName", Options: field},
+		Properties: []dashboard.DynamicConfigValue{{Id: property, Value: value}},
+	}
+}
+
+func fixed(colour string) dashboard.FieldColor {
+	return dashboard.FieldColor{Mode: dashboard.FieldColorModeIdFixed, FixedColor: &colour}
+}

@@ -1,0 +1,8 @@
+module github.com/seed-9c0ac15d/airflow_exporter/dashboards
+
+go 1.26.8
+
+// npm brings Go files along.
+ignore ./preview/node_modules
+
+require github.com/grafana/grafana-foundation-sdk/go v0.0.18
