@@ -20,13 +20,13 @@ LDFLAGS     = -s -w -X $(INFO).Version=$(VERSION) -X $(INFO).Revision=$(REVISION
               -X $(INFO).BuildUser=$(BUILD_USER) -X $(INFO).BuildDate=$(BUILD_DATE)
 
 .DEFAULT_GOAL := build
-.PHONY: build test rules mutation prometheusrule e2e lint bench demo docker help
+.PHONY: build test rules dashboards pictures mutation prometheusrule e2e lint bench demo docker help
 
 build: ## the binary, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o airflow_exporter .
 
-test: rules ## all that needs Go alone
-	@unformatted=$$(gofmt -l $$(find . -name '*.go' -not -path './.*')); \
+test: rules dashboards ## all that needs Go alone
+	@unformatted=$$(gofmt -l $$(find . -name '*.go' -not -path './.*' -not -path '*/node_modules/*')); \
 		test -z "$$unformatted" || { echo "not formatted by gofmt:" $$unformatted; exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./test/...
@@ -38,6 +38,13 @@ rules: $(PROMTOOL) $(AMTOOL) ## the alerting rules: syntax, unit tests, lint, ro
 	$(PROMTOOL) test rules alerts/tests/*.yml
 	cd alerts && $(GO) vet ./... && $(GO) test ./...
 	alerts/tests/routes.sh $(AMTOOL)
+
+dashboards: ## the dashboards, from their generator: fails if one was stale; schema, conventions
+	cd dashboards && $(GO) run ./generate
+	cd dashboards && $(GO) vet ./... && $(GO) test ./...
+
+pictures: ## pictures of the dashboards, with made-up data (needs Node.js 20 and Chromium)
+	dashboards/preview/pictures.sh
 
 mutation: $(PROMTOOL) ## whether the tests of the rules notice each change of a rule
 	cd alerts && $(GO) run ./mutation -promtool=$(PROMTOOL)
@@ -59,6 +66,7 @@ e2e: ## the tests on real servers of Airflow 2 and 3 (needs Python 3.11 and Post
 lint: ## static checks
 	$(GO) run $(GOLANGCI_LINT) run ./...
 	cd alerts && $(GO) run $(GOLANGCI_LINT) run ./...
+	cd dashboards && $(GO) run $(GOLANGCI_LINT) run ./...
 
 bench: ## benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -43,7 +43,7 @@ func (p panel) wide(columns uint32) panel {
 }
 
 // build places the panels, and numbers them in the order in which they are read.
-func (b board) build() dashboard.Dashboard {
+func (b board) build() dashboard.Dashboard { //nolint:staticcheck // the newer model can be provisioned from files by few
 	d := dashboard.NewDashboard()
 	d.Uid = &b.UID
 	d.Title = &b.Title

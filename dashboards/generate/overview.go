@@ -150,11 +150,11 @@ func problemMappings() []dashboard.ValueMapping {
 	red := []string{"overdue", "last run failed", "run not created", "run stalled"}
 	m := map[string]dashboard.ValueMappingResult{}
 	for i, name := range red {
-		m[name] = dashboard.ValueMappingResult{Text: new(name), Color: new("red"), Index: new(int32(i))} //nolint:gosec // a few
+		m[name] = dashboard.ValueMappingResult{Text: new(name), Color: new("red"), Index: new(int32(i))}
 	}
 	return append(valueMappings(m), dashboard.ValueMapping{RegexMap: &dashboard.RegexMap{
 		Type:    dashboard.MappingTypeRegexToText,
-		Options: dashboard.DashboardRegexMapOptions{Pattern: "(.+)", Result: dashboard.ValueMappingResult{Text: new("$1"), Color: new("orange"), Index: new(int32(len(red)))}}, //nolint:gosec // a few
+		Options: dashboard.DashboardRegexMapOptions{Pattern: "(.+)", Result: dashboard.ValueMappingResult{Text: new("$1"), Color: new("orange"), Index: new(int32(9))}},
 	}})
 }
 

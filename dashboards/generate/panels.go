@@ -33,7 +33,8 @@ func newPanel(kind, title, description string) panel {
 	}}
 }
 
-func refID(i int) *string { return new(string(rune('A' + i))) }
+// refID is A for the first query of a panel.
+func refID(i int) *string { return new("ABCDEFGHIJ"[i : i+1]) }
 
 // overTime asks for the time that the dashboard shows.
 func overTime(step string, format prometheus.PromQueryFormat, queries []query) []variants.Dataquery {

@@ -51,7 +51,7 @@ func stateOverrides() []dashboard.DashboardFieldConfigSourceOverrides {
 func stateMappings() []dashboard.ValueMapping {
 	m := map[string]dashboard.ValueMappingResult{}
 	for i, s := range states() {
-		m[s.name] = dashboard.ValueMappingResult{Text: new(s.name), Color: new(s.colour), Index: new(int32(i))} //nolint:gosec // fourteen
+		m[s.name] = dashboard.ValueMappingResult{Text: new(s.name), Color: new(s.colour), Index: new(int32(i))}
 	}
 	return valueMappings(m)
 }
@@ -92,7 +92,7 @@ func reasonOverrides() []dashboard.DashboardFieldConfigSourceOverrides {
 func reasonMappings() []dashboard.ValueMapping {
 	m := map[string]dashboard.ValueMappingResult{}
 	for i, r := range reasons() {
-		m[r.name] = dashboard.ValueMappingResult{Text: new(r.name + ": " + r.meaning), Color: new(r.colour), Index: new(int32(i))} //nolint:gosec // sixteen
+		m[r.name] = dashboard.ValueMappingResult{Text: new(r.name + ": " + r.meaning), Color: new(r.colour), Index: new(int32(i))}
 	}
 	return valueMappings(m)
 }
@@ -105,7 +105,7 @@ func valueMappings(m map[string]dashboard.ValueMappingResult) []dashboard.ValueM
 func worded(words ...state) []dashboard.ValueMapping {
 	m := map[string]dashboard.ValueMappingResult{}
 	for i, w := range words {
-		m[strconv.Itoa(i)] = dashboard.ValueMappingResult{Text: new(w.name), Color: new(w.colour), Index: new(int32(i))} //nolint:gosec // a few
+		m[strconv.Itoa(i)] = dashboard.ValueMappingResult{Text: new(w.name), Color: new(w.colour), Index: new(int32(i))}
 	}
 	return valueMappings(m)
 }

@@ -19,7 +19,7 @@ func said(t *testing.T, label string, metrics ...string) []string {
 	value := regexp.MustCompile(`^(\w+)\{.*\b` + label + `="([^"]+)"`)
 	var values []string
 	for _, file := range files {
-		text, err := os.ReadFile(file) //nolint:gosec // of this repository
+		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,6 +79,11 @@ func TestEveryReasonHasItsMeaning(t *testing.T) {
 		known = append(known, r.name)
 		if !strings.Contains(string(text), `"`+r.name+`"`) {
 			t.Errorf("the exporter does not say %s", r.name)
+		}
+	}
+	for _, m := range regexp.MustCompile(`[:=] +"([a-z_]+)"`).FindAllStringSubmatch(string(text), -1) {
+		if !slices.Contains(known, m[1]) {
+			t.Errorf("the reason %s has no meaning", m[1])
 		}
 	}
 	for _, v := range said(t, "reason", "airflow_task_instances_blocked") {
