@@ -6,7 +6,7 @@ import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
 func singleDag() board {
 	cluster := variable("cluster", "Cluster", "label_values(airflow_up, cluster)")
 	dag := variable("dag_id", "DAG", `label_values(airflow_dag_info{cluster="$cluster"}, dag_id)`)
-	page := hidden(variable("page", "Page in Airflow", "query_result("+oneDag.withDagPage(oneDag.oneOf("cluster, dag_id", "airflow_dag_info"))+")"), `/page="([^"]+)"/`)
+	page := hidden(variable("page", "Page in Airflow", "query_result("+oneDag.with("page", dagPage, oneDag.oneOf("cluster, dag_id", "airflow_dag_info"))+")"), `/page="([^"]+)"/`)
 	return board{
 		UID: dagUID, Title: "Airflow / DAG",
 		Description: "One DAG: how its runs are, which of its tasks fail or wait, and why.",
@@ -94,10 +94,10 @@ func tasksOfDag() listing {
 	}
 	return listing{
 		Title:       "Tasks",
-		Description: "What became of the instances of each task in the time shown, and what they do now; failed ones first. Click a task for its instances in Airflow, and there one of them for its log.",
+		Description: "What became of the instances of each task in the time shown, and what they do now. Click the number of failed ones for their list in Airflow, and there the first for its log.",
 		Queries: []string{
-			oneDag.withTaskPage(`sum by (cluster, dag_id, task_id) (round(` + maxBy("cluster, dag_id, task_id, state", "increase("+oneDag.of("airflow_task_instances_finished_total", `state="success"`)+"[$__range])") + "))"),
-			count("airflow_task_instances_finished_total", `state="failed"`),
+			oneDag.with("page", taskPage, `sum by (cluster, dag_id, task_id) (round(`+maxBy("cluster, dag_id, task_id, state", "increase("+oneDag.of("airflow_task_instances_finished_total", `state="success"`)+"[$__range])")+"))"),
+			oneDag.with("failures", failuresPage, count("airflow_task_instances_finished_total", `state="failed"`)),
 			count("airflow_task_retries_total"),
 			count("airflow_task_instances_finished_total", `state="upstream_failed"`),
 			oneDag.oneOf("cluster, dag_id, task_id", "airflow_task_instances", `state="running"`),
@@ -105,13 +105,15 @@ func tasksOfDag() listing {
 		},
 		Columns: []column{
 			taskColumn(),
-			{Field: "Value #B", Name: "Failed", Width: 75, Filled: true, Thresholds: thresholds("transparent", step{1, failed})},
+			{Field: "Value #B", Name: "Failed", Width: 75, Filled: true, Thresholds: thresholds("transparent", step{1, failed}),
+				Links: []dashboard.DashboardLink{toPage("Failed instances in Airflow", "${__data.fields.failures}")}},
 			{Field: "Value #C", Name: "Retried", Width: 80, Filled: true, Thresholds: thresholds("transparent", step{1, "#d08700"})},
 			{Field: "Value #D", Name: "Upstream failed", Width: 130},
 			{Field: "Value #A", Name: "Succeeded", Width: 95},
 			{Field: "Value #E", Name: "Running", Width: 80},
 			{Field: "Value #F", Name: "Waiting", Width: 80},
-			taskPage(),
+			addressColumn("page"),
+			addressColumn("failures"),
 		},
 		Sort:    []sorting{{"Failed", true}, {"Retried", true}, {"Waiting", true}},
 		Nothing: "No instance of its tasks was seen.",
@@ -121,13 +123,13 @@ func tasksOfDag() listing {
 func waitsOfDag() listing {
 	return listing{
 		Title:       "What they wait for",
-		Description: "Why task instances that wait do not start, in Airflow's own words. Click the task for its instances in Airflow; what each reason means and what to do is in the runbook of AirflowTasksBlocked.",
-		Queries:     []string{oneDag.withTaskPage(oneDag.oneOf("cluster, dag_id, task_id, reason", "airflow_task_instances_blocked"))},
+		Description: "Why task instances that wait do not start, in Airflow's own words. Click the task for its page in Airflow; what each reason means and what to do is in the runbook of AirflowTasksBlocked.",
+		Queries:     []string{oneDag.with("page", taskPage, oneDag.oneOf("cluster, dag_id, task_id, reason", "airflow_task_instances_blocked"))},
 		Columns: []column{
 			taskColumn(),
 			{Field: "reason", Name: "Waits for", Width: 300, Words: reasonMappings()},
 			{Field: "Value", Name: "Instances", Width: 90},
-			taskPage(),
+			addressColumn("page"),
 		},
 		Sort:    []sorting{{"Instances", true}},
 		Nothing: "None waits for longer than a minute, or none was asked about yet.",

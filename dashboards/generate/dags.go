@@ -72,7 +72,7 @@ func eachDag() listing {
 		Title:       "DAGs that are not paused",
 		Description: "One row for each DAG, failed ones first. Filter by owner or schedule in the heading; click the DAG for its tasks and runs, open for its page in Airflow.",
 		Queries: []string{
-			selected.withDagPage(notPaused(selected.oneOf("cluster, dag_id, owners, schedule", "airflow_dag_info"))),
+			selected.with("page", dagPage, notPaused(selected.oneOf("cluster, dag_id, owners, schedule", "airflow_dag_info"))),
 			notPaused(selected.oneOf("cluster, dag_id", "airflow_dag_last_run_state", `state="failed"`)),
 			notPaused("time() - " + selected.oneOf("cluster, dag_id", "airflow_dag_last_run_end_timestamp_seconds")),
 			notPaused(selected.oneOf("cluster, dag_id", "airflow_dag_last_run_duration_seconds")),
@@ -197,7 +197,7 @@ func pausedDags() listing {
 		Title:       "Paused DAGs",
 		Description: "Nothing is run or told of them. Since success says how old their data is: un-pause what was forgotten, remove what nobody needs.",
 		Queries: []string{
-			selected.withDagPage(selected.oneOf("cluster, dag_id, owners", "airflow_dag_info") + " and " + byDag + " " + selected.oneOf("cluster, dag_id", "airflow_dag_paused") + " == 1"),
+			selected.with("page", dagPage, selected.oneOf("cluster, dag_id, owners", "airflow_dag_info")+" and "+byDag+" "+selected.oneOf("cluster, dag_id", "airflow_dag_paused")+" == 1"),
 			"time() - " + selected.oneOf("cluster, dag_id", "airflow_dag_last_success_timestamp_seconds") + " and " + byDag + " " + selected.oneOf("cluster, dag_id", "airflow_dag_paused") + " == 1",
 		},
 		Columns: []column{dagColumn(), {Field: "owners", Name: "Owners", Width: 130}, {Field: "Value #B", Name: "Since success", Unit: "s", Decimals: new(1.0), Width: 120}, clusterColumn(), pageColumn()},
@@ -211,7 +211,7 @@ func idleDags() listing {
 	return listing{
 		Title:       "Not run for a week",
 		Description: "DAGs that are not paused and whose last run ended more than 7 days ago. What should have run has lost its schedule or its trigger; what nobody needs can go.",
-		Queries:     []string{selected.withDagPage("time() - " + ended + " > 604800 " + selected.isNotPaused())},
+		Queries:     []string{selected.with("page", dagPage, "time() - "+ended+" > 604800 "+selected.isNotPaused())},
 		Columns:     []column{dagColumn(), {Field: "Value", Name: "Last run ended", Unit: "s", Decimals: new(1.0), Width: 130}, clusterColumn(), pageColumn()},
 		Sort:        []sorting{{"Last run ended", true}},
 		Nothing:     "All of them ran within a week.",

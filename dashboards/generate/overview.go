@@ -132,7 +132,7 @@ func brokenDags() listing {
 	return listing{
 		Title:       "DAGs with a problem",
 		Description: "DAGs that are not paused, by what is wrong with them, the newest problem first. Click the DAG for its tasks and what they wait for, open for its page in Airflow.",
-		Queries:     []string{fleet.withDagPage(fleet.problems())},
+		Queries:     []string{fleet.with("page", dagPage, fleet.problems())},
 		Columns: []column{
 			dagColumn(),
 			{Field: "problem", Name: "Problem", Width: 210, Words: problemMappings()},
@@ -161,15 +161,15 @@ func problemMappings() []dashboard.ValueMapping {
 func failedTasks() listing {
 	return listing{
 		Title:       "Tasks that failed",
-		Description: "Tasks whose instances failed in the time shown, for good and not to be retried. Click the task for its instances in Airflow, and there a failed one for its log.",
-		Queries: []string{fleet.withTaskPage("topk(25, round(" + maxBy("cluster, dag_id, task_id",
-			"increase("+fleet.of("airflow_task_instances_finished_total", `state="failed"`)+"[$__range])") + ") > 0)")},
+		Description: "Tasks whose instances failed in the time shown, for good and not to be retried. Click the task for the list of them in Airflow, newest first, and there the first for its log.",
+		Queries: []string{fleet.with("page", failuresPage, "topk(25, round("+maxBy("cluster, dag_id, task_id",
+			"increase("+fleet.of("airflow_task_instances_finished_total", `state="failed"`)+"[$__range])")+") > 0)")},
 		Columns: []column{
 			taskColumn(),
 			dagColumn(),
 			{Field: "Value", Name: "Failed", Unit: "none", Width: 70},
 			clusterColumn(),
-			taskPage(),
+			addressColumn("page"),
 		},
 		Sort:    []sorting{{"Failed", true}},
 		Nothing: "No task failed in this time.",

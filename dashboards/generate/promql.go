@@ -109,30 +109,6 @@ func (s scope) problems() string {
 	}, " or ")
 }
 
-// pages are the addresses of each Airflow, in parts: base and tail stand around a dag_id and give the page of a DAG; base,
-// middle and then a task_id the page of a task. An Airflow that was just upgraded, or whose exporters differ, has one all the same: the newest.
-func (s scope) pages() string {
-	newest := "0 * topk by (cluster) (1, " + maxBy("cluster, url, api", "max_over_time(timestamp("+s.within(s).of("airflow_info")+")[15m:1m])") + ") + 1"
-	replace := func(expr, label, value, from, pattern string) string {
-		return fmt.Sprintf(`label_replace(%s, %q, %q, %q, %q)`, expr, label, value, from, pattern)
-	}
-	return replace(replace(replace(replace(newest,
-		"base", "$1/dags/", "url", "(.*?)/*"),
-		"tail", "/grid", "api", "v1"),
-		"middle", "/tasks/", "api", "v2"),
-		"middle", "/grid?task_id=", "api", "v1")
-}
-
-// withDagPage gives each DAG the label page, its address in Airflow.
-func (s scope) withDagPage(expr string) string {
-	return `label_join((` + expr + `) * on (cluster) group_left (base, tail) (` + s.pages() + `), "page", "", "base", "dag_id", "tail")`
-}
-
-// withTaskPage gives each task the label page, its address in Airflow.
-func (s scope) withTaskPage(expr string) string {
-	return `label_join((` + expr + `) * on (cluster) group_left (base, middle) (` + s.pages() + `), "page", "", "base", "dag_id", "middle", "task_id")`
-}
-
 // quantile of a histogram by labels (with a comma behind each, or none), of its classic buckets or, where Prometheus keeps those, its native ones.
 func (s scope) quantile(q float64, labels, histogram string, matchers ...string) string {
 	grouping := strings.TrimSuffix(labels, ", ")

@@ -130,7 +130,7 @@ func worstDags() listing {
 		Title:       "DAGs that spend the budget",
 		Description: "The 25 DAGs with the most failed task instances in the time shown. Share is of all failures: mend the first ones, and most of the budget is saved. Click a DAG for its tasks.",
 		Queries: []string{
-			fleet.withDagPage("round(" + spent + ")"),
+			fleet.with("page", dagPage, "round("+spent+")"),
 			spent + " / on (cluster) group_left () (sum by (cluster) (" + count(`state="failed"`) + ") > 0)",
 			"1 - " + spent + " / " + byDag + " (" + count(`state=~"success|failed"`) + " > 0)",
 		},

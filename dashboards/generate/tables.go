@@ -154,13 +154,13 @@ func pageColumn() column {
 	}
 }
 
-// taskColumn leads to the instances of the task in Airflow.
+// taskColumn leads to the task in Airflow, whose address is in the column page.
 func taskColumn() column {
-	return column{Field: "task_id", Name: "Task", Links: []dashboard.DashboardLink{toPage("Instances of the task in Airflow", "${__data.fields.page}")}}
+	return column{Field: "task_id", Name: "Task", Links: []dashboard.DashboardLink{toPage("The task in Airflow", "${__data.fields.page}")}}
 }
 
-// taskPage is what taskColumn needs.
-func taskPage() column { return column{Field: "page", Name: "page", Hidden: true} }
+// addressColumn is a column that only links of others need.
+func addressColumn(field string) column { return column{Field: field, Name: field, Hidden: true} }
 
 // toDag is the dashboard of a DAG, for the same time and data source.
 func toDag(cluster, dagID string) string {

@@ -96,7 +96,7 @@ func oldestWaiting() listing {
 	return listing{
 		Title:       "Oldest waiting",
 		Description: "Since when the oldest task instance of each DAG has been in its state, the 50 oldest, running ones left out. Click the DAG for its tasks.",
-		Queries:     []string{selected.withDagPage("topk(50, time() - " + minBy("cluster, dag_id, state", selected.of("airflow_task_instances_oldest_timestamp_seconds", `state!="running"`)) + ")")},
+		Queries:     []string{selected.with("page", dagPage, "topk(50, time() - "+minBy("cluster, dag_id, state", selected.of("airflow_task_instances_oldest_timestamp_seconds", `state!="running"`))+")")},
 		Columns: []column{
 			dagColumn(),
 			{Field: "state", Name: "State", Width: 140, Filled: true, Filterable: true, Words: stateMappings()},
@@ -112,14 +112,14 @@ func oldestWaiting() listing {
 func blockedTasks() listing {
 	return listing{
 		Title:       "Why they wait",
-		Description: "Tasks whose instances wait, and for what, in Airflow's own words. Click the task for its instances in Airflow; what to do is in the runbook of AirflowTasksBlocked.",
-		Queries:     []string{selected.withTaskPage("topk(100, " + selected.oneOf("cluster, dag_id, task_id, reason", "airflow_task_instances_blocked") + ")")},
+		Description: "Tasks whose instances wait, and for what, in Airflow's own words. Click the task for its page in Airflow; what to do is in the runbook of AirflowTasksBlocked.",
+		Queries:     []string{selected.with("page", taskPage, "topk(100, "+selected.oneOf("cluster, dag_id, task_id, reason", "airflow_task_instances_blocked")+")")},
 		Columns: []column{
 			dagColumn(),
 			taskColumn(),
 			{Field: "reason", Name: "Waits for", Width: 270, Filterable: true, Words: reasonMappings()},
 			{Field: "Value", Name: "Instances", Width: 90},
-			taskPage(),
+			addressColumn("page"),
 		},
 		Sort:    []sorting{{"Instances", true}},
 		Nothing: "Nothing waits for longer than a minute.",
@@ -137,7 +137,7 @@ func pools() listing {
 		Title:       "Pools",
 		Description: "How the slots of each pool are used, and since when the oldest waits for one. Open 0 and an old waiter: enlarge the pool, or see below who holds it.",
 		Queries: []string{
-			fleet.oneOf("cluster, pool", "airflow_pool_size_slots", poolMatcher),
+			fleet.with("page", poolsPage, fleet.oneOf("cluster, pool", "airflow_pool_size_slots", poolMatcher)),
 			slots("open"), slots("running"), slots("queued"), slots("deferred"), slots("scheduled"),
 			"time() - " + minBy("cluster, pool", fleet.of("airflow_pool_oldest_timestamp_seconds", `state="scheduled"`, poolMatcher)),
 		},
@@ -151,6 +151,7 @@ func pools() listing {
 			{Field: "Value #F", Name: "Waiting", Width: 80},
 			{Field: "Value #G", Name: "Oldest waits", Unit: "s", Decimals: new(1.0), Width: 110, Thresholds: thresholds("text", step{1800, "red"})},
 			clusterColumn(),
+			pageColumn(),
 		},
 		Sort:    []sorting{{"Waiting", true}},
 		Nothing: "unknown",
