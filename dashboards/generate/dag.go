@@ -12,8 +12,7 @@ func singleDag() board {
 		Description: "One DAG: how its runs are, which of its tasks fail or wait, and why.",
 		Variables:   []dashboard.VariableModel{cluster, dag, page},
 		Links:       []dashboard.DashboardLink{toAirflow("Open this DAG in Airflow", "${page:raw}", "Its page in Airflow, in a new tab")},
-		Annotations: []dashboard.AnnotationQuery{annotation("Firing alerts", "red",
-			oneDag.within(oneDag).of("ALERTS", `alertname=~"Airflow.+"`, `alertstate="firing"`, `severity!="info"`, `dag_id=~"$dag_id|"`), "{{alertname}}", "{{dag_id}} {{component}}", "severity")},
+		Annotations: []dashboard.AnnotationQuery{oneDag.firing(`dag_id=~"$dag_id|"`)},
 		Rows: []row{
 			{Title: "Is it well?", Lines: []line{
 				{4, []panel{lastRun().wide(4), sinceSuccess().wide(4), nextRun().wide(4), lastRunTook().wide(4), runningFor().wide(4), heldBack().wide(4)}},
@@ -56,7 +55,7 @@ func nextRun() number {
 		Title:       "Next run in",
 		Description: "When Airflow is going to create the next run. Below zero: it is late; the scheduler is behind, or too many runs are active.",
 		Expr:        oneDag.oneOf("cluster, dag_id", "airflow_dag_next_run_timestamp_seconds") + " - time()",
-		Unit:        "s", Decimals: new(1.0), Thresholds: thresholds("red", step{-600, "text"}), Nothing: "no schedule",
+		Unit:        "s", Decimals: new(1.0), Thresholds: thresholds("red", step{-600, "text"}), Quiet: true, Nothing: "no schedule",
 	}
 }
 
@@ -140,7 +139,7 @@ func unfinishedOfDag() graph {
 	return graph{
 		Title:       "Unfinished task instances",
 		Description: "What runs and what waits, without what waits for upstream tasks. Much that is scheduled and little that runs: see what it waits for.",
-		Queries:     []query{{"sum by (state) (" + oneDag.oneOf("cluster, dag_id, task_id, state", "airflow_task_instances") + ")", "{{state}}"}},
+		Queries:     []query{oneDag.byState()},
 		Unit:        "short", Decimals: new(0.0), Stacked: true, Overrides: stateOverrides(), Nothing: "Nothing ran or waited.",
 	}
 }
@@ -217,7 +216,7 @@ func slotsOfDag() graph {
 		Title:       "Slots it holds",
 		Description: "Slots of pools that its queued and running task instances hold. At the size of the pool it keeps others from running: give it a pool of its own.",
 		Queries:     []query{{maxBy("pool", oneDag.of("airflow_pool_used_slots")), "{{pool}}"}},
-		Unit:        "short", Decimals: new(0.0), Stacked: true, Nothing: "It held none.",
+		Unit:        "short", Decimals: new(0.0), Stacked: true, Bars: true, Nothing: "It held none.",
 	}
 }
 

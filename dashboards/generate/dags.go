@@ -8,7 +8,7 @@ func fleetOfDags() board {
 		UID: dagsUID, Title: "Airflow / DAGs",
 		Description: "All DAGs: how the last runs ended, which DAGs are late, slow, paused or idle.",
 		Variables:   []dashboard.VariableModel{clusters(), dags()},
-		Annotations: []dashboard.AnnotationQuery{firing(`dag_id=~"$dag_id|"`)},
+		Annotations: []dashboard.AnnotationQuery{fleet.firing(`dag_id=~"$dag_id|"`)},
 		Rows: []row{
 			{Title: "How are the DAGs?", Lines: []line{
 				{4, []panel{dagsActive().wide(4), dagsFailing(selected).wide(4), dagsLate(selected).wide(4), dagsStalled().wide(4), dagsHeldBack().wide(4), dagsPaused().wide(4)}},
@@ -85,13 +85,13 @@ func eachDag() listing {
 			dagColumn(),
 			{Field: "owners", Name: "Owners", Width: 130, Filterable: true},
 			{Field: "schedule", Name: "Schedule", Width: 120, Filterable: true},
-			{Field: "Value #B", Name: "Last run", Width: 95, Words: lastRunWords(), Filled: true, Filterable: true},
+			{Field: "Value #B", Name: "Last run", Width: 115, Words: lastRunWords(), Filled: true, Filterable: true},
 			{Field: "Value #C", Name: "Ended ago", Unit: "s", Decimals: new(1.0), Width: 105},
 			{Field: "Value #D", Name: "Took", Unit: "s", Decimals: new(1.0), Width: 95},
 			{Field: "Value #E", Name: "Since success", Unit: "s", Decimals: new(1.0), Width: 120},
 			{Field: "Value #F", Name: "Next run in", Unit: "s", Decimals: new(1.0), Width: 110, Thresholds: thresholds("red", step{-600, "text"})},
 			{Field: "Value #G", Name: "Running", Width: 80},
-			{Field: "Value #H", Name: "Failed runs", Width: 95},
+			{Field: "Value #H", Name: "Failed runs", Width: 115},
 			clusterColumn(),
 			pageColumn(),
 		},
@@ -182,13 +182,14 @@ func startDelay(s scope) graph {
 	}
 }
 
-func notCreatedRuns() ranking {
-	return ranking{
+func notCreatedRuns() listing {
+	return listing{
 		Title:       "Runs that were not created",
 		Description: "DAGs whose next run was due more than 10 minutes ago, without those at max_active_runs. The scheduler is behind or does not look at them: see its health on the Overview.",
-		Expr:        "topk(10, " + selected.notCreated() + ")",
-		Legend:      "{{dag_id}}", Unit: "s", Decimals: new(1.0), Thresholds: thresholds("orange", step{3600, "red"}), Links: barLinks(),
-		Nothing: "All runs that were due were created.",
+		Queries:     []string{selected.with("page", dagPage, selected.notCreated())},
+		Columns:     []column{dagColumn(), {Field: "Value", Name: "Late by", Unit: "s", Decimals: new(1.0), Width: 100}, clusterColumn(), pageColumn()},
+		Sort:        []sorting{{"Late by", true}},
+		Nothing:     "All runs that were due were created.",
 	}
 }
 

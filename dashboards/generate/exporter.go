@@ -8,15 +8,15 @@ func exporter() board {
 		UID: exporterUID, Title: "Airflow / Exporter",
 		Description: "Can the numbers be believed, and what do they cost Airflow? Requests, answers, age of the data, errors.",
 		Variables:   []dashboard.VariableModel{clusters()},
-		Annotations: []dashboard.AnnotationQuery{firing(`component=~"exporter|api"`), restarts()},
+		Annotations: []dashboard.AnnotationQuery{fleet.firing(`component=~"exporter|api"`), restarts()},
 		Rows: []row{
 			{Title: "Does it see Airflow?", Lines: []line{
 				{4, []panel{reachable().wide(4), partsFailing().wide(4), dataAge().wide(4), requestsPerMinute().wide(4), slowestAnswer().wide(4), seriesDropped().wide(4)}},
 				{9, []panel{parts().wide(12), whatFails().wide(12)}},
 			}},
 			{Title: "What does it cost Airflow?", Lines: []line{
-				{8, []panel{requestsByEndpoint().wide(12), answerTimes().wide(12)}},
-				{8, []panel{bytesByEndpoint().wide(12), answersByCode().wide(12)}},
+				{10, []panel{requestsByEndpoint().wide(12), answerTimes().wide(12)}},
+				{10, []panel{bytesByEndpoint().wide(12), answersByCode().wide(12)}},
 			}},
 			{Title: "Are the numbers fresh and complete?", Lines: []line{
 				{8, []panel{ageOverTime().wide(8), collectionTime().wide(8), visibleDags().wide(8)}},
@@ -124,7 +124,7 @@ func requestsByEndpoint() graph {
 		Title:       "Requests, by endpoint",
 		Description: "What is asked of Airflow, per minute. It must not grow with the history; dependencies and tries grow with what waits, up to collector.fanout.",
 		Queries:     []query{{"60 * sum by (endpoint) (rate(" + fleet.of("airflow_exporter_api_requests_total") + "[$__rate_interval]))", "{{endpoint}}"}},
-		Unit:        "suffix: /min", Stacked: true, Calcs: []string{"mean", "max"}, Nothing: "Nothing was asked.",
+		Unit:        "suffix: /min", Stacked: true, Nothing: "Nothing was asked.",
 	}
 }
 
@@ -133,7 +133,7 @@ func answerTimes() graph {
 		Title:       "Answer times, by endpoint, p95",
 		Description: "From a question to the end of its answer. One endpoint that is slow: its query is expensive here; all of them: the API server or its database.",
 		Queries:     []query{{fleet.quantile(0.95, "endpoint, ", "airflow_exporter_api_request_duration_seconds"), "{{endpoint}}"}},
-		Unit:        "s", Interval: "5m", Calcs: []string{"mean", "max"}, Nothing: "Nothing was asked.",
+		Unit:        "s", Interval: "5m", Nothing: "Nothing was asked.",
 	}
 }
 
@@ -142,7 +142,7 @@ func bytesByEndpoint() graph {
 		Title:       "Bytes, by endpoint",
 		Description: "Bytes of Airflow's answers. What Airflow must write and send; if it grows, more task instances are unfinished or more end.",
 		Queries:     []query{{"sum by (endpoint) (rate(" + fleet.of("airflow_exporter_api_response_bytes_total") + "[$__rate_interval]))", "{{endpoint}}"}},
-		Unit:        "Bps", Stacked: true, Calcs: []string{"mean", "max"}, Nothing: "Nothing was asked.",
+		Unit:        "Bps", Stacked: true, Nothing: "Nothing was asked.",
 	}
 }
 
@@ -159,7 +159,7 @@ func ageOverTime() graph {
 	return graph{
 		Title:       "Age of the data, by part",
 		Description: "How old the data of each part was. Saw teeth are its refresh interval; a line that climbs is a part that fails.",
-		Queries:     []query{{age(), "{{cluster}} {{collector}}"}},
+		Queries:     []query{{"max by (collector) (" + age() + ")", "{{collector}}"}},
 		Unit:        "s", Thresholds: thresholds("transparent", step{600, "red"}), Nothing: "not scraped",
 	}
 }
@@ -169,12 +169,12 @@ func collectionTime() graph {
 		Title:       "Refresh time, by part",
 		Description: "How long the last refresh of each part took. Near the budget of a scrape (dashed): parts are cut, and come with the next scrape; raise scrape_timeout.",
 		Queries: []query{
-			{fleet.oneOf("cluster, collector", "airflow_exporter_collector_duration_seconds"), "{{cluster}} {{collector}}"},
-			{minBy("cluster", fleet.of("airflow_exporter_scrape_budget_seconds")), "{{cluster}} budget of a scrape"},
+			{fleet.oneOf("collector", "airflow_exporter_collector_duration_seconds"), "{{collector}}"},
+			{"min(" + fleet.of("airflow_exporter_scrape_budget_seconds") + ")", "budget of a scrape"},
 		},
 		Unit: "s",
 		Overrides: []dashboard.DashboardFieldConfigSourceOverrides{{
-			Matcher: dashboard.MatcherConfig{Id: "byRegexp", Options: "/budget of a scrape$/"},
+			Matcher: dashboard.MatcherConfig{Id: "byName", Options: "budget of a scrape"},
 			Properties: []dashboard.DynamicConfigValue{
 				{Id: "color", Value: fixed("#788ba1")},
 				{Id: "custom.lineStyle", Value: map[string]any{"fill": "dash", "dash": []int{8, 8}}},
@@ -251,6 +251,6 @@ func clockSkew() graph {
 		Title:       "Clock skew",
 		Description: "The exporter's clock minus Airflow's, as far as HTTP tells. More than some seconds: ages and waits are wrong by that; mend the clocks.",
 		Queries:     []query{{fleet.oneOf("cluster, instance", "airflow_exporter_clock_skew_seconds"), "{{cluster}} {{instance}}"}},
-		Unit:        "s", Min: new(-60.0), Nothing: "not scraped",
+		Unit:        "s", Afloat: true, Nothing: "not scraped",
 	}
 }

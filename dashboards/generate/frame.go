@@ -117,11 +117,13 @@ func toAirflow(title, url, tooltip string) dashboard.DashboardLink {
 	}
 }
 
-// firing shows when alerts fired: matchers choose those of the dashboard.
-func firing(matchers ...string) dashboard.AnnotationQuery {
+// firing marks when alerts began to fire, each name once: marked as long as they fire, a bad night would hide the graphs.
+// Matchers choose those of the dashboard.
+func (s scope) firing(matchers ...string) dashboard.AnnotationQuery {
+	alerts := s.within(s).of("ALERTS", append([]string{`alertname=~"Airflow.+"`, `alertstate="firing"`, `severity!="info"`}, matchers...)...)
 	return annotation("Firing alerts", "red",
-		fleet.of("ALERTS", append([]string{`alertname=~"Airflow.+"`, `alertstate="firing"`, `severity!="info"`}, matchers...)...),
-		"{{alertname}}", "{{dag_id}} {{pool}} {{queue}} {{component}}", "severity")
+		maxBy("cluster, alertname, severity", alerts)+" unless on (cluster, alertname) "+maxBy("cluster, alertname", alerts+" offset 1m"),
+		"{{alertname}}", "{{severity}} {{cluster}}", "severity")
 }
 
 // restarts shows when exporters started, for counters begin at 0 then.

@@ -19,6 +19,7 @@ type number struct {
 	Decimals   *float64
 	Thresholds *dashboard.ThresholdsConfig // nil: neither good nor bad
 	Words      []dashboard.ValueMapping
+	Quiet      bool   // the colour is that of the text, not behind it
 	Nothing    string // what it means that there is no value
 }
 
@@ -28,12 +29,15 @@ func (n number) wide(columns uint32) panel {
 	d := &p.FieldConfig.Defaults
 	d.Unit, d.Decimals, d.NoValue = &n.Unit, n.Decimals, noValue(n.Nothing)
 	d.Color = &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdThresholds}
-	colour := common.BigValueColorModeBackground
+	colour := common.BigValueColorModeBackgroundSolid
 	if d.Thresholds = n.Thresholds; d.Thresholds == nil {
 		d.Thresholds = plain()
 	}
-	if n.Thresholds == nil && n.Words == nil {
+	switch {
+	case n.Thresholds == nil && n.Words == nil:
 		colour = common.BigValueColorModeNone
+	case n.Quiet:
+		colour = common.BigValueColorModeValue
 	}
 	d.Mappings = append(d.Mappings, n.Words...)
 	p.Options = stat.Options{
@@ -101,7 +105,7 @@ func (t timeline) wide(columns uint32) panel {
 	p.Targets = overTime(interval, prometheus.PromQueryFormatTimeSeries, t.Queries)
 	d := &p.FieldConfig.Defaults
 	d.Unit, d.NoValue, d.Mappings = new("none"), noValue(t.Nothing), t.Words
-	d.Color = &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdThresholds}
+	d.Color = &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdPaletteClassic} // with thresholds those would be drawn, not the words
 	d.Thresholds = plain()
 	d.Custom = &statetimeline.FieldConfig{
 		LineWidth:     new(uint32(0)),
@@ -109,7 +113,7 @@ func (t timeline) wide(columns uint32) panel {
 		AxisPlacement: new(common.AxisPlacementAuto),
 		HideFrom:      &common.HideSeriesConfig{},
 		SpanNulls:     &statetimeline.BoolOrUint32{Bool: new(false)},
-		InsertNulls:   &statetimeline.BoolOrUint32{Uint32: new(uint32(180000))},
+		InsertNulls:   &statetimeline.BoolOrUint32{Bool: new(false)},
 	}
 	p.Options = statetimeline.Options{
 		ShowValue:   common.VisibilityModeNever,

@@ -8,7 +8,7 @@ func overview() board {
 		UID: overviewUID, Title: "Airflow / Overview",
 		Description: "Is Airflow healthy, and what is broken now? Start here.",
 		Variables:   []dashboard.VariableModel{clusters()},
-		Annotations: []dashboard.AnnotationQuery{firing(), restarts()},
+		Annotations: []dashboard.AnnotationQuery{fleet.firing(), restarts()},
 		Rows: []row{
 			{Title: "Is Airflow healthy?", Lines: []line{
 				{4, []panel{dagsFailing(fleet).wide(4), dagsLate(fleet).wide(4), taskSuccess().wide(4), oldestQueued(fleet).wide(4), importErrors().wide(4), heartbeat().wide(4)}},
@@ -64,7 +64,7 @@ func oldestQueued(s scope) number {
 		Description: "How long the oldest task instance has waited for a worker. Minutes: workers are full, gone, or do not listen to its queue; see queues on the dashboard Tasks.",
 		Expr: orZero("max(time() - "+minBy("cluster, dag_id", s.of("airflow_task_instances_oldest_timestamp_seconds", `state="queued"`))+")",
 			s.within(s).of("airflow_unfinished_task_instances", `state="queued"`)),
-		Unit: "s", Decimals: new(0.0), Thresholds: thresholds("green", step{120, "orange"}, step{300, "red"}), Nothing: "unknown",
+		Unit: "s", Decimals: new(1.0), Thresholds: thresholds("green", step{120, "orange"}, step{300, "red"}), Nothing: "unknown",
 	}
 }
 
@@ -112,7 +112,7 @@ func firingAlerts() listing {
 			{Field: "alertname", Name: "Alert", Width: 260, Links: []dashboard.DashboardLink{toPage("Runbook", runbooks+"${__value.raw}.md")}},
 			{Field: "about", Name: "About"},
 			clusterColumn(),
-			{Field: "Value", Name: "For", Unit: "s", Decimals: new(0.0), Width: 95},
+			{Field: "Value", Name: "For", Unit: "s", Decimals: new(1.0), Width: 100},
 		},
 		Sort:    []sorting{{"Severity", false}, {"For", false}},
 		Nothing: "No alert fires.",
@@ -131,7 +131,7 @@ func severities() []dashboard.ValueMapping {
 func brokenDags() listing {
 	return listing{
 		Title:       "DAGs with a problem",
-		Description: "DAGs that are not paused, by what is wrong with them, the newest problem first. Click the DAG for its tasks and what they wait for, open for its page in Airflow.",
+		Description: "DAGs that are not paused, by what is wrong with them, the worst first: failed, hanging and late, then slow and waiting. Click the DAG for its tasks and what they wait for, open for its page in Airflow.",
 		Queries:     []string{fleet.with("page", dagPage, fleet.problems())},
 		Columns: []column{
 			dagColumn(),
@@ -140,14 +140,14 @@ func brokenDags() listing {
 			clusterColumn(),
 			pageColumn(),
 		},
-		Sort:    []sorting{{"For", false}},
+		Sort:    []sorting{{"Problem", false}, {"For", false}},
 		Nothing: "No DAG has a problem.",
 	}
 }
 
 // problemMappings colour what a DAG can have: red is late or lost, orange is going to be.
 func problemMappings() []dashboard.ValueMapping {
-	red := []string{"overdue", "last run failed", "run not created", "run stalled"}
+	red := []string{"failed: last run", "hangs: nothing moves", "late: overdue", "late: not created"}
 	m := map[string]dashboard.ValueMappingResult{}
 	for i, name := range red {
 		m[name] = dashboard.ValueMappingResult{Text: new(name), Color: new("red"), Index: new(int32(i))}
@@ -210,7 +210,7 @@ func whyTasksWait(s scope) graph {
 		Title:       "Why tasks wait",
 		Description: "What Airflow itself gives as the reason why task instances that wait do not start. pool_slots: enlarge the pool or see who holds it; none_reported: executor, parallelism or scheduler.",
 		Queries:     []query{{"sum by (reason) (" + s.oneOf("cluster, dag_id, task_id, reason", "airflow_task_instances_blocked") + ")", "{{reason}}"}},
-		Unit:        "short", Decimals: new(0.0), Stacked: true, Overrides: reasonOverrides(), Nothing: "Nothing has been waiting.",
+		Unit:        "short", Decimals: new(0.0), Stacked: true, Bars: true, Overrides: reasonOverrides(), Nothing: "Nothing has been waiting.",
 	}
 }
 

@@ -102,15 +102,15 @@ type graph struct {
 	Queries    []query
 	Unit       string
 	Decimals   *float64
-	Min, Max   *float64
+	Max        *float64
+	Afloat     bool // the axis need not begin at 0
 	Stacked    bool // areas on each other, or bars with Bars
 	Bars       bool
 	Stepped    bool                        // a value holds until the next one
 	Thresholds *dashboard.ThresholdsConfig // drawn as lines
 	Overrides  []dashboard.DashboardFieldConfigSourceOverrides
-	Interval   string   // default 1m
-	Calcs      []string // with them the legend is a table at the right
-	Nothing    string   // what it means that there is no series
+	Interval   string // default 1m
+	Nothing    string // what it means that there is no series
 }
 
 func (g graph) wide(columns uint32) panel {
@@ -120,8 +120,8 @@ func (g graph) wide(columns uint32) panel {
 	}
 	p.Targets = overTime(g.Interval, prometheus.PromQueryFormatTimeSeries, g.Queries)
 	d := &p.FieldConfig.Defaults
-	d.Unit, d.Decimals, d.Min, d.Max, d.NoValue = &g.Unit, g.Decimals, g.Min, g.Max, noValue(g.Nothing)
-	if d.Min == nil {
+	d.Unit, d.Decimals, d.Max, d.NoValue = &g.Unit, g.Decimals, g.Max, noValue(g.Nothing)
+	if !g.Afloat {
 		d.Min = new(0.0)
 	}
 	d.Color = &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdPaletteClassic}
@@ -133,9 +133,6 @@ func (g graph) wide(columns uint32) panel {
 	d.Custom = g.custom(lines)
 	p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, g.Overrides...)
 	legend := common.VizLegendOptions{DisplayMode: common.LegendDisplayModeList, Placement: common.LegendPlacementBottom, ShowLegend: true, Calcs: []string{}}
-	if g.Calcs != nil {
-		legend.DisplayMode, legend.Placement, legend.Calcs = common.LegendDisplayModeTable, common.LegendPlacementRight, g.Calcs
-	}
 	p.Options = timeseries.Options{
 		Legend:  legend,
 		Tooltip: common.VizTooltipOptions{Mode: common.TooltipDisplayModeMulti, Sort: common.SortOrderDescending, HideZeros: new(true)},
@@ -163,7 +160,7 @@ func (g graph) custom(lines common.GraphThresholdsStyleMode) *common.GraphFieldC
 		Stacking:          &common.StackingConfig{Mode: new(common.StackingModeNone), Group: new("A")},
 		HideFrom:          &common.HideSeriesConfig{},
 		SpanNulls:         &common.BoolOrFloat64{Bool: new(false)},
-		InsertNulls:       &common.BoolOrFloat64{Float64: new(180000.0)}, // a gap of 3 min is a gap
+		InsertNulls:       &common.BoolOrFloat64{Bool: new(false)},
 	}
 	if g.Stacked {
 		c.Stacking.Mode, c.FillOpacity = new(common.StackingModeNormal), new(45.0)

@@ -99,20 +99,20 @@ func (s scope) problems() string {
 		return fmt.Sprintf(`label_replace(%s, "problem", "%s", "", "")`, expr, name)
 	}
 	return strings.Join([]string{
-		named("last run failed", "time() - "+s.oneOf("cluster, dag_id", "airflow_dag_last_run_end_timestamp_seconds")+" and "+byDag+" ("+s.failing()+")"),
-		named("overdue", s.overdue()),
-		named("run stalled", "time() - "+minBy("cluster, dag_id", s.of("airflow_dag_runs_oldest_timestamp_seconds", `state="running"`))+" and "+byDag+" ("+s.stalled()+")"),
-		named("run not created", s.notCreated()),
-		named("run queued too long", s.queuedLong()),
-		named("run takes too long", s.runsLong()),
-		`label_replace(` + s.blockedLong() + `, "problem", "blocked: $1", "reason", "(.+)")`,
+		named("failed: last run", "time() - "+s.oneOf("cluster, dag_id", "airflow_dag_last_run_end_timestamp_seconds")+" and "+byDag+" ("+s.failing()+")"),
+		named("late: overdue", s.overdue()),
+		named("hangs: nothing moves", "time() - "+minBy("cluster, dag_id", s.of("airflow_dag_runs_oldest_timestamp_seconds", `state="running"`))+" and "+byDag+" ("+s.stalled()+")"),
+		named("late: not created", s.notCreated()),
+		named("late: still queued", s.queuedLong()),
+		named("slow: runs too long", s.runsLong()),
+		`label_replace(` + s.blockedLong() + `, "problem", "waits: $1", "reason", "(.+)")`,
 	}, " or ")
 }
 
-// quantile of a histogram by labels (with a comma behind each, or none), of its classic buckets or, where Prometheus keeps those, its native ones.
+// quantile of a histogram by labels (with a comma behind each, or none), of its classic buckets or, where Prometheus keeps those, its native ones. Nothing, where nothing was counted.
 func (s scope) quantile(q float64, labels, histogram string, matchers ...string) string {
 	grouping := strings.TrimSuffix(labels, ", ")
-	return fmt.Sprintf("histogram_quantile(%g, sum by (%sle) (rate(%s[$__rate_interval]))) or histogram_quantile(%g, sum by (%s) (rate(%s[$__rate_interval])))",
+	return fmt.Sprintf("histogram_quantile(%g, sum by (%sle) (rate(%s[$__rate_interval]))) >= 0 or histogram_quantile(%g, sum by (%s) (rate(%s[$__rate_interval]))) >= 0",
 		q, labels, s.of(histogram+"_bucket", matchers...), q, grouping, s.of(histogram, matchers...))
 }
 

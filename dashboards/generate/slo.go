@@ -11,7 +11,7 @@ func slo() board {
 		UID: sloUID, Title: "Airflow / SLO",
 		Description: "Do 99 % of the task instances succeed, and is data in time? How fast the error budget goes, and which DAGs spend it. It needs the recording rules.",
 		Variables:   []dashboard.VariableModel{clusters()},
-		Annotations: []dashboard.AnnotationQuery{firing(`alertname="AirflowTaskErrorBudgetBurn"`)},
+		Annotations: []dashboard.AnnotationQuery{fleet.firing(`alertname="AirflowTaskErrorBudgetBurn"`)},
 		Rows: []row{
 			{Title: "Is the promise kept?", Lines: []line{
 				{4, []panel{successIn("1 h").wide(4), successIn("6 h").wide(4), burnIn("1 h").wide(4), burnIn("6 h").wide(4), budgetLeft().wide(4), dagsInTime().wide(4)}},
@@ -92,7 +92,7 @@ func successOverTime() graph {
 			{"1 - " + ratio("1h"), "{{cluster}} 1 h"},
 			{"1 - " + ratio("6h"), "{{cluster}} 6 h"},
 		},
-		Unit: "percentunit", Max: new(1.0), Decimals: new(1.0), Min: nil,
+		Unit: "percentunit", Max: new(1.0), Decimals: new(1.0), Afloat: true,
 		Thresholds: thresholds("red", step{objective, "transparent"}), Nothing: "Nothing ran, or the recording rules are not loaded.",
 	}
 }
@@ -102,7 +102,7 @@ func budgetOverTime() graph {
 		Title:       "Budget left",
 		Description: "Share of the failures that 99 % allow in 30 days that is left. A cliff is one incident, a slope many small ones: the table says whose.",
 		Queries:     []query{{left(), "{{cluster}} budget left"}},
-		Unit:        "percentunit", Decimals: new(0.0), Max: new(1.0), Interval: "10m", Thresholds: thresholds("red", step{0, "transparent"}),
+		Unit:        "percentunit", Decimals: new(0.0), Max: new(1.0), Afloat: true, Interval: "10m", Thresholds: thresholds("red", step{0, "transparent"}),
 		Nothing: "Nothing ran, or the recording rules are not loaded.",
 	}
 }
@@ -162,6 +162,6 @@ func inTimeOverTime() graph {
 		Title:       "DAGs in time",
 		Description: "Share of the scheduled DAGs that had succeeded within two of their intervals and 15 minutes. This is what those who wait for data feel.",
 		Queries:     []query{{inTime(), "in time"}},
-		Unit:        "percentunit", Max: new(1.0), Decimals: new(1.0), Thresholds: thresholds("red", step{objective, "transparent"}), Nothing: "unknown",
+		Unit:        "percentunit", Max: new(1.0), Decimals: new(1.0), Afloat: true, Thresholds: thresholds("red", step{objective, "transparent"}), Nothing: "unknown",
 	}
 }

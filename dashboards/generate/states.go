@@ -17,8 +17,7 @@ const (
 	queued  = "#79716b"
 )
 
-// states are those of task instances, in the order in which bars and areas are stacked: what is bad lies at the bottom,
-// where nothing hides it.
+// states are those of task instances, the bad ones first.
 func states() []state {
 	return []state{
 		{"failed", failed},
@@ -62,22 +61,22 @@ type reason struct{ name, colour, meaning string }
 // reasons are all values of the label reason of airflow_task_instances_blocked.
 func reasons() []reason {
 	return []reason{
-		{"pool_slots", "#fb2c36", "its pool is full"},
-		{"missing_pool", "#c10007", "its pool does not exist"},
-		{"dag_concurrency", "#ea5800", "max_active_tasks of its DAG"},
-		{"task_concurrency", "#d08700", "max_active_tis of its task"},
-		{"none_reported", "#ad46ff", "nothing: executor, parallelism or scheduler"},
-		{"depends_on_past", "#0084d1", "its instance in an earlier run"},
+		{"pool_slots", "#fb2c36", "pool is full"},
+		{"missing_pool", "#c10007", "pool does not exist"},
+		{"dag_concurrency", "#ea5800", "max_active_tasks of the DAG"},
+		{"task_concurrency", "#d08700", "max_active_tis of the task"},
+		{"none_reported", "#ad46ff", "no reason given"},
+		{"depends_on_past", "#0084d1", "earlier run of the task"},
 		{"trigger_rule", "#0092b8", "upstream tasks"},
-		{"mapped_dependency", "#00a6a6", "the tasks that are mapped over"},
+		{"mapped_dependency", "#00a6a6", "tasks it is mapped over"},
 		{"not_yet_mapped", "#5a9a6e", "its mapping"},
-		{"dag_paused", "#788ba1", "its DAG, which is paused"},
-		{"dag_run_not_running", "#79716b", "its run, which is queued"},
+		{"dag_paused", "#788ba1", "DAG is paused"},
+		{"dag_run_not_running", "#8a8178", "run is queued"},
 		{"date", "#b08a5a", "its date"},
-		{"not_yet_rescheduled", "#8e51ff", "the next poke of the sensor"},
-		{"previously_skipped", "#f6339a", "nothing: it was skipped before"},
+		{"not_yet_rescheduled", "#8e51ff", "next poke"},
+		{"previously_skipped", "#f6339a", "skipped before"},
 		{"backfill", "#62748e", "a backfill"},
-		{"other", "#c800de", "something else, see its page"},
+		{"other", "#c800de", "another check"},
 	}
 }
 
@@ -92,7 +91,7 @@ func reasonOverrides() []dashboard.DashboardFieldConfigSourceOverrides {
 func reasonMappings() []dashboard.ValueMapping {
 	m := map[string]dashboard.ValueMappingResult{}
 	for i, r := range reasons() {
-		m[r.name] = dashboard.ValueMappingResult{Text: new(r.name + ": " + r.meaning), Color: new(r.colour), Index: new(int32(i))}
+		m[r.name] = dashboard.ValueMappingResult{Text: new(r.meaning + " (" + r.name + ")"), Color: new(r.colour), Index: new(int32(i))}
 	}
 	return valueMappings(m)
 }

@@ -85,6 +85,7 @@ func (c column) override() dashboard.DashboardFieldConfigSourceOverrides {
 		properties = append(properties, dashboard.DynamicConfigValue{Id: id, Value: value})
 	}
 	set("displayName", c.Name)
+	set("noValue", " ") // else each empty cell says what an empty table means
 	if c.Unit != "" {
 		set("unit", c.Unit)
 	}

@@ -9,7 +9,7 @@ func taskInstances() board {
 		UID: tasksUID, Title: "Airflow / Tasks",
 		Description: "What runs and what waits, why it waits, who holds the pools, and whether workers take what is queued.",
 		Variables:   []dashboard.VariableModel{clusters(), dags(), pool},
-		Annotations: []dashboard.AnnotationQuery{firing()},
+		Annotations: []dashboard.AnnotationQuery{fleet.firing()},
 		Rows: []row{
 			{Title: "What waits?", Lines: []line{
 				{4, []panel{oldestScheduled().wide(4), oldestQueued(selected).wide(4), runningNow().wide(4), waitingNow().wide(4), retryingNow().wide(4), reasonsKnown().wide(4)}},
@@ -19,7 +19,7 @@ func taskInstances() board {
 				{10, []panel{oldestWaiting().wide(11), blockedTasks().wide(13)}},
 			}},
 			{Title: "Which pool or queue is short?", Lines: []line{
-				{9, []panel{pools().wide(12), poolUseOverTime().wide(12)}},
+				{9, []panel{pools().wide(14), poolUseOverTime().wide(10)}},
 				{9, []panel{poolHolders().wide(12), queues().wide(12)}},
 			}},
 			{Title: "How long does it take?", Collapsed: true, Lines: []line{
@@ -39,7 +39,7 @@ func oldestScheduled() number {
 		Title:       "Oldest scheduled",
 		Description: "How long the oldest scheduled task instance has waited to be queued. Half an hour: a pool or a limit is full, or the scheduler is behind; the reasons say which.",
 		Expr:        orZero(oldest(selected, "scheduled"), fleet.of("airflow_unfinished_task_instances", `state="scheduled"`)),
-		Unit:        "s", Decimals: new(0.0), Thresholds: thresholds("green", step{600, "orange"}, step{1800, "red"}), Nothing: "unknown",
+		Unit:        "s", Decimals: new(1.0), Thresholds: thresholds("green", step{600, "orange"}, step{1800, "red"}), Nothing: "unknown",
 	}
 }
 
@@ -87,9 +87,16 @@ func statesOverTime() graph {
 	return graph{
 		Title:       "Unfinished task instances",
 		Description: "What runs and what waits, of the chosen DAGs, without what waits for upstream tasks. Where grey or brown begins to grow, look at that time for a full pool or missing workers.",
-		Queries:     []query{{"sum by (state) (" + selected.oneOf("cluster, dag_id, task_id, state", "airflow_task_instances") + ")", "{{state}}"}},
+		Queries:     []query{selected.byState()},
 		Unit:        "short", Decimals: new(0.0), Stacked: true, Overrides: stateOverrides(), Nothing: "Nothing ran or waited.",
 	}
+}
+
+// byState counts the unfinished task instances of chosen DAGs. States that only others are in are 0: areas that are
+// stacked must not have gaps.
+func (s scope) byState() query {
+	return query{"sum by (state) (" + s.oneOf("cluster, dag_id, task_id, state", "airflow_task_instances") + ") or 0 * " +
+		maxBy("state", s.within(s).of("airflow_unfinished_task_instances", `state!="none"`)), "{{state}}"}
 }
 
 func oldestWaiting() listing {
@@ -117,7 +124,7 @@ func blockedTasks() listing {
 		Columns: []column{
 			dagColumn(),
 			taskColumn(),
-			{Field: "reason", Name: "Waits for", Width: 270, Filterable: true, Words: reasonMappings()},
+			{Field: "reason", Name: "Waits for", Width: 300, Filterable: true, Words: reasonMappings()},
 			{Field: "Value", Name: "Instances", Width: 90},
 			addressColumn("page"),
 		},
@@ -145,10 +152,10 @@ func pools() listing {
 			{Field: "pool", Name: "Pool"},
 			{Field: "Value #A", Name: "Size", Width: 70},
 			{Field: "Value #B", Name: "Open", Width: 70, Thresholds: thresholds("red", step{1, "text"})},
-			{Field: "Value #C", Name: "Running", Width: 80},
-			{Field: "Value #D", Name: "Queued", Width: 80},
+			{Field: "Value #C", Name: "Running", Width: 75},
+			{Field: "Value #D", Name: "Queued", Width: 75},
 			{Field: "Value #E", Name: "Deferred", Width: 85},
-			{Field: "Value #F", Name: "Waiting", Width: 80},
+			{Field: "Value #F", Name: "Waiting", Width: 85},
 			{Field: "Value #G", Name: "Oldest waits", Unit: "s", Decimals: new(1.0), Width: 110, Thresholds: thresholds("text", step{1800, "red"})},
 			clusterColumn(),
 			pageColumn(),
