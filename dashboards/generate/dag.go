@@ -15,7 +15,7 @@ func singleDag() board {
 		Annotations: []dashboard.AnnotationQuery{oneDag.firing(`dag_id=~"$dag_id|"`)},
 		Rows: []row{
 			{Title: "Is it well?", Lines: []line{
-				{4, []panel{lastRun().wide(4), sinceSuccess().wide(4), nextRun().wide(4), lastRunTook().wide(4), runningFor().wide(4), heldBack().wide(4)}},
+				{4, []panel{lastRun().wide(4), sinceSuccess().wide(4), nextRun().wide(4), lastRunTook().wide(4), runningFor().wide(4), problem().wide(4)}},
 			}},
 			{Title: "Which task, and why?", Lines: []line{
 				{9, []panel{tasksOfDag().wide(13), waitsOfDag().wide(11)}},
@@ -77,13 +77,16 @@ func runningFor() number {
 	}
 }
 
-func heldBack() number {
+// problem tells the worst thing that holds: a later word is worse.
+func problem() number {
+	is := func(n, expr string) string { return n + " * group by (cluster, dag_id) (" + expr + ")" }
 	return number{
-		Title:       "Held back by",
-		Description: "What keeps Airflow from running it. Stalled: a run waits for something that does not come, see what its tasks wait for. max_active_runs: older runs must end first.",
-		Expr: "3 * group by (cluster, dag_id) (" + oneDag.of("airflow_dag_runs_stalled") + " > 0) or 2 * (" + oneDag.oneOf("cluster, dag_id", "airflow_dag_at_max_active_runs") +
-			" == 1) or " + oneDag.oneOf("cluster, dag_id", "airflow_dag_paused"),
-		Unit: "none", Words: worded(state{"nothing", success}, state{"paused", queued}, state{"max_active_runs", "#d08700"}, state{"stalled run", failed}), Nothing: "unknown",
+		Title:       "Problem",
+		Description: "The worst that can be said of it now. Stalled: a run waits for what does not come, see what its tasks wait for. Overdue: its data is late. max_active_runs: older runs must end first.",
+		Expr: is("5", oneDag.stalled()) + " or " + is("4", oneDag.overdue()) + " or " + is("3", oneDag.notCreated()) + " or 2 * (" +
+			oneDag.oneOf("cluster, dag_id", "airflow_dag_at_max_active_runs") + " == 1) or " + oneDag.oneOf("cluster, dag_id", "airflow_dag_paused"),
+		Unit: "none", Words: worded(state{"none", success}, state{"paused", queued}, state{"max_active_runs", "#d08700"}, state{"not created", failed},
+			state{"overdue", failed}, state{"stalled", failed}), Nothing: "unknown",
 	}
 }
 
@@ -155,7 +158,7 @@ func failedAttempts() graph {
 			{rate("airflow_task_instances_finished_total", `state="failed"`), "{{task_id}} failed"},
 			{rate("airflow_task_retries_total"), "{{task_id}} retried"},
 		},
-		Unit: "suffix: /h", Stacked: true, Bars: true, Interval: "5m", Nothing: "No attempt failed.",
+		Unit: "suffix: /h", Stacked: true, Bars: true, Interval: "5m", Overrides: shades(map[string]string{"/ failed$/": failed, "/ retried$/": "#d08700"}), Nothing: "No attempt failed.",
 	}
 }
 
@@ -188,7 +191,7 @@ func runLength() graph {
 		Queries: []query{
 			{oneDag.oneOf("cluster, dag_id", "airflow_dag_last_run_duration_seconds"), "last finished run"},
 			{"time() - " + minBy("cluster, dag_id", oneDag.of("airflow_dag_runs_oldest_timestamp_seconds", `state="running"`, `run_type!="backfill"`)), "oldest running run, so far"},
-			{oneDag.of("cluster_dag:airflow_dag_last_success_duration_seconds:max14d"), "longest success of 14 days"},
+			{"max_over_time(" + oneDag.of("cluster_dag:airflow_dag_last_success_duration_seconds:max14d") + "[15m])", "longest success of 14 days"},
 		},
 		Unit: "s",
 		Overrides: []dashboard.DashboardFieldConfigSourceOverrides{
@@ -207,7 +210,7 @@ func attemptDurations() graph {
 			{oneDag.quantile(0.5, "state, ", "airflow_task_duration_seconds"), "{{state}} p50"},
 			{oneDag.quantile(0.95, "state, ", "airflow_task_duration_seconds"), "{{state}} p95"},
 		},
-		Unit: "s", Interval: "5m", Nothing: "No attempt ended.",
+		Unit: "s", Interval: "5m", Overrides: byOutcome(), Nothing: "No attempt ended.",
 	}
 }
 

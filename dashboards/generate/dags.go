@@ -115,7 +115,7 @@ func lastRuns() timeline {
 			"{{dag_id}}",
 		}},
 		Words:   lastRunWords(),
-		Nothing: "No last run was a failed one.",
+		Nothing: "none failed, or unknown",
 	}
 }
 
@@ -139,8 +139,8 @@ func failingOverTime() graph {
 func slowest() ranking {
 	return ranking{
 		Title:       "Longest last runs",
-		Description: "The 10 DAGs whose last finished run took longest. Where to look first when there is not enough time in the night.",
-		Expr:        "topk(10, " + selected.oneOf("cluster, dag_id", "airflow_dag_last_run_duration_seconds") + ")",
+		Description: "The 8 DAGs whose last finished run took longest. Where to look first when there is not enough time in the night.",
+		Expr:        "topk(8, " + selected.oneOf("cluster, dag_id", "airflow_dag_last_run_duration_seconds") + ")",
 		Legend:      "{{dag_id}}", Unit: "s", Decimals: new(1.0), Links: barLinks(), Nothing: "unknown",
 	}
 }
@@ -153,8 +153,8 @@ func barLinks() []dashboard.DashboardLink {
 func slower() ranking {
 	return ranking{
 		Title:       "Slower than last week",
-		Description: "Length of the last successful run compared with the mean of 7 days, the 10 that grew most, of those above a minute. Twice as long: there is more to do, or something it uses became slow.",
-		Expr: "topk(10, (" + selected.oneOf("cluster, dag_id", "airflow_dag_last_success_duration_seconds") + " > 60) / " + byDag +
+		Description: "Length of the last successful run compared with the mean of 7 days, the 8 that grew most, of those above a minute. Twice as long: there is more to do, or something it uses became slow.",
+		Expr: "topk(8, (" + selected.oneOf("cluster, dag_id", "airflow_dag_last_success_duration_seconds") + " > 60) / " + byDag +
 			" (avg_over_time(" + selected.of("cluster_dag:airflow_dag_last_success_duration_seconds:max10m") + "[7d]) > 0))",
 		Legend: "{{dag_id}}", Unit: "suffix: ×", Decimals: new(1.0), Thresholds: thresholds("blue", step{1.5, "orange"}, step{2, "red"}), Links: barLinks(),
 		Nothing: "unknown, or the recording rules are not loaded",

@@ -76,7 +76,7 @@ func slowestAnswer() number {
 			"the graph by endpoint says which question.",
 		Expr: "histogram_quantile(0.95, sum by (le) (rate(" + fleet.of("airflow_exporter_api_request_duration_seconds_bucket") + "[5m]))) or histogram_quantile(0.95, sum (rate(" +
 			fleet.of("airflow_exporter_api_request_duration_seconds") + "[5m])))",
-		Unit: "s", Decimals: new(2.0), Thresholds: thresholds("green", step{1, "orange"}, step{5, "red"}), Nothing: "nothing was asked",
+		Unit: "s", Thresholds: thresholds("green", step{1, "orange"}, step{5, "red"}), Nothing: "nothing was asked",
 	}
 }
 
@@ -95,7 +95,7 @@ func parts() timeline {
 		Description: "Whether the last refresh of each part that was due succeeded. Red: what it tells was old or absent then. All red at once is Airflow's API, one alone a missing right.",
 		Queries:     []query{{minBy("cluster, collector", fleet.of("airflow_exporter_collector_success")), "{{cluster}} {{collector}}"}},
 		Words:       worded(state{"failed", failed}, state{"success", success}),
-		Nothing:     "not scraped",
+		Nothing:     "unknown",
 	}
 }
 
@@ -119,11 +119,16 @@ func whatFails() listing {
 	}
 }
 
+// shortened leaves of the long endpoints what tells them apart.
+func shortened(expr string) string {
+	return `label_replace(` + expr + `, "endpoint", "…/{task_id}/$1", "endpoint", ".*/[{]task_id[}]/(.+)")`
+}
+
 func requestsByEndpoint() graph {
 	return graph{
 		Title:       "Requests, by endpoint",
 		Description: "What is asked of Airflow, per minute. It must not grow with the history; dependencies and tries grow with what waits, up to collector.fanout.",
-		Queries:     []query{{"60 * sum by (endpoint) (rate(" + fleet.of("airflow_exporter_api_requests_total") + "[$__rate_interval]))", "{{endpoint}}"}},
+		Queries:     []query{{shortened("60 * sum by (endpoint) (rate(" + fleet.of("airflow_exporter_api_requests_total") + "[$__rate_interval]))"), "{{endpoint}}"}},
 		Unit:        "suffix: /min", Stacked: true, Nothing: "Nothing was asked.",
 	}
 }
@@ -132,7 +137,7 @@ func answerTimes() graph {
 	return graph{
 		Title:       "Answer times, by endpoint, p95",
 		Description: "From a question to the end of its answer. One endpoint that is slow: its query is expensive here; all of them: the API server or its database.",
-		Queries:     []query{{fleet.quantile(0.95, "endpoint, ", "airflow_exporter_api_request_duration_seconds"), "{{endpoint}}"}},
+		Queries:     []query{{shortened(fleet.quantile(0.95, "endpoint, ", "airflow_exporter_api_request_duration_seconds")), "{{endpoint}}"}},
 		Unit:        "s", Interval: "5m", Nothing: "Nothing was asked.",
 	}
 }
@@ -141,7 +146,7 @@ func bytesByEndpoint() graph {
 	return graph{
 		Title:       "Bytes, by endpoint",
 		Description: "Bytes of Airflow's answers. What Airflow must write and send; if it grows, more task instances are unfinished or more end.",
-		Queries:     []query{{"sum by (endpoint) (rate(" + fleet.of("airflow_exporter_api_response_bytes_total") + "[$__rate_interval]))", "{{endpoint}}"}},
+		Queries:     []query{{shortened("sum by (endpoint) (rate(" + fleet.of("airflow_exporter_api_response_bytes_total") + "[$__rate_interval]))"), "{{endpoint}}"}},
 		Unit:        "Bps", Stacked: true, Nothing: "Nothing was asked.",
 	}
 }

@@ -78,7 +78,7 @@ func (r ranking) wide(columns uint32) panel {
 	p.Options = bargauge.Options{
 		DisplayMode:   common.BarGaugeDisplayModeBasic,
 		ValueMode:     common.BarGaugeValueModeText,
-		NamePlacement: common.BarGaugeNamePlacementLeft,
+		NamePlacement: common.BarGaugeNamePlacementTop,
 		ShowUnfilled:  true,
 		Sizing:        common.BarGaugeSizingAuto,
 		MinVizWidth:   8,
@@ -97,7 +97,7 @@ type timeline struct {
 
 	Queries []query
 	Words   []dashboard.ValueMapping
-	Nothing string
+	Nothing string // the legend calls gaps so, too
 }
 
 func (t timeline) wide(columns uint32) panel {

@@ -163,10 +163,11 @@ func (g graph) custom(lines common.GraphThresholdsStyleMode) *common.GraphFieldC
 		InsertNulls:       &common.BoolOrFloat64{Bool: new(false)},
 	}
 	if g.Stacked {
-		c.Stacking.Mode, c.FillOpacity = new(common.StackingModeNormal), new(45.0)
+		// A line would be drawn on top even for a series that is 0.
+		c.Stacking.Mode, c.FillOpacity, c.LineWidth = new(common.StackingModeNormal), new(75.0), new(0.0)
 	}
 	if g.Bars {
-		c.DrawStyle, c.FillOpacity, c.LineWidth = new(common.GraphDrawStyleBars), new(85.0), new(0.0)
+		c.DrawStyle, c.FillOpacity = new(common.GraphDrawStyleBars), new(85.0)
 	}
 	if g.Stepped {
 		c.LineInterpolation = new(common.LineInterpolationStepAfter)

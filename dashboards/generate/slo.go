@@ -72,7 +72,7 @@ func budgetLeft() number {
 // inTime is the share of the DAGs with a schedule whose data is in time.
 func inTime() string {
 	known := fleet.oneOf("cluster, dag_id", "airflow_dag_schedule_interval_seconds") + " " + fleet.isNotPaused()
-	return "1 - (count(" + fleet.overdue() + ") or 0 * group(" + fleet.of("airflow_dag_schedule_interval_seconds") + ")) / (count(" + known + ") > 0)"
+	return "1 - (count((" + fleet.overdue() + ") and " + byDag + " (" + known + ")) or 0 * group(" + known + ")) / (count(" + known + ") > 0)"
 }
 
 func dagsInTime() number {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
@@ -107,6 +109,25 @@ func worded(words ...state) []dashboard.ValueMapping {
 		m[strconv.Itoa(i)] = dashboard.ValueMappingResult{Text: new(w.name), Color: new(w.colour), Index: new(int32(i))}
 	}
 	return valueMappings(m)
+}
+
+// shades give the series that match a pattern shades of a colour.
+func shades(colours map[string]string) []dashboard.DashboardFieldConfigSourceOverrides {
+	var all []dashboard.DashboardFieldConfigSourceOverrides
+	for _, pattern := range slices.Sorted(maps.Keys(colours)) {
+		all = append(all, dashboard.DashboardFieldConfigSourceOverrides{
+			Matcher: dashboard.MatcherConfig{Id: "byRegexp", Options: pattern},
+			Properties: []dashboard.DynamicConfigValue{{Id: "color", Value: dashboard.FieldColor{
+				Mode: dashboard.FieldColorModeIdShades, FixedColor: new(colours[pattern]),
+			}}},
+		})
+	}
+	return all
+}
+
+// byOutcome colours quantiles of attempts that succeeded and that failed.
+func byOutcome() []dashboard.DashboardFieldConfigSourceOverrides {
+	return shades(map[string]string{"/^failed/": failed, "/^success/": success})
 }
 
 func override(field, property string, value interface{}) dashboard.DashboardFieldConfigSourceOverrides {

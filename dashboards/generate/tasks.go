@@ -119,8 +119,8 @@ func oldestWaiting() listing {
 func blockedTasks() listing {
 	return listing{
 		Title:       "Why they wait",
-		Description: "Tasks whose instances wait, and for what, in Airflow's own words. Click the task for its page in Airflow; what to do is in the runbook of AirflowTasksBlocked.",
-		Queries:     []string{selected.with("page", taskPage, "topk(100, "+selected.oneOf("cluster, dag_id, task_id, reason", "airflow_task_instances_blocked")+")")},
+		Description: "Tasks whose instances wait, and for what, but for those of paused DAGs and queued runs. Click the task for its page in Airflow; what to do is in the runbook of AirflowTasksBlocked.",
+		Queries:     []string{selected.with("page", taskPage, "topk(100, "+selected.oneOf("cluster, dag_id, task_id, reason", "airflow_task_instances_blocked", `reason!~"dag_paused|dag_run_not_running"`)+")")},
 		Columns: []column{
 			dagColumn(),
 			taskColumn(),
@@ -129,7 +129,7 @@ func blockedTasks() listing {
 			addressColumn("page"),
 		},
 		Sort:    []sorting{{"Instances", true}},
-		Nothing: "Nothing waits for longer than a minute.",
+		Nothing: "Nothing has been waiting for longer than a minute.",
 	}
 }
 
@@ -236,7 +236,7 @@ func taskDurations() graph {
 			{selected.quantile(0.5, "state, ", "airflow_task_duration_seconds"), "{{state}} p50"},
 			{selected.quantile(0.95, "state, ", "airflow_task_duration_seconds"), "{{state}} p95"},
 		},
-		Unit: "s", Interval: "5m", Nothing: "No attempt ended.",
+		Unit: "s", Interval: "5m", Overrides: byOutcome(), Nothing: "No attempt ended.",
 	}
 }
 
