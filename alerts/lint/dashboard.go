@@ -162,7 +162,7 @@ func replaceVariables(expr string) string {
 				out.WriteString(placeholder)
 			case ranged && strings.HasPrefix(name, "__range"):
 				out.WriteString("1h")
-			case ranged:
+			case ranged, name == "__interval", name == "__rate_interval":
 				out.WriteString("5m")
 			default:
 				out.WriteString("1")

@@ -92,6 +92,7 @@ func TestDashboardsMayPickOneAndShowNativeHistograms(t *testing.T) {
 	findings, err := newLinter(t).Dashboard(write(t, "board.json", `{"panels": [{"type": "stat", "title": "P", "targets": [
 		{"expr": "max by (cluster) (airflow_up) * on (cluster) group_left (url) (0 * label_replace(topk by (cluster) (1, max by (cluster, url) (airflow_info)), \"base\", \"$1\", \"url\", \"(.*)\") + 1)"},
 		{"expr": "sum by (le) (increase(airflow_task_queue_wait_seconds_bucket[5m])) or on () sum(increase(airflow_task_queue_wait_seconds[5m]))"},
+		{"expr": "max by (cluster) (airflow_up) unless max by (cluster) (airflow_up offset $__rate_interval)"},
 		{"expr": "sum(airflow_task_queue_wait_seconds)"}]}]}`))
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ func fleetOfDags() board {
 				{10, []panel{lastRuns().wide(12), failingOverTime().wide(12)}},
 			}},
 			{Title: "Which ones are slow?", Lines: []line{
-				{9, []panel{slowest().wide(8), slower().wide(8), runDurations().wide(8)}},
+				{11, []panel{slowest().wide(8), slower().wide(8), runDurations().wide(8)}},
 			}},
 			{Title: "Which ones start late?", Lines: []line{
 				{8, []panel{startDelay(selected).wide(12), notCreatedRuns().wide(12)}},
@@ -136,27 +136,26 @@ func failingOverTime() graph {
 	}
 }
 
-func slowest() ranking {
-	return ranking{
+func slowest() listing {
+	return listing{
 		Title:       "Longest last runs",
-		Description: "The 8 DAGs whose last finished run took longest. Where to look first when there is not enough time in the night.",
-		Expr:        "topk(8, " + selected.oneOf("cluster, dag_id", "airflow_dag_last_run_duration_seconds") + ")",
-		Legend:      "{{dag_id}}", Unit: "s", Decimals: new(1.0), Links: barLinks(), Nothing: "unknown",
+		Description: "The 10 DAGs whose last finished run took longest. Where to look first when there is not enough time in the night.",
+		Queries:     []string{"topk(10, " + selected.oneOf("cluster, dag_id", "airflow_dag_last_run_duration_seconds") + ")"},
+		Columns:     []column{dagColumn(), {Field: "Value", Name: "Took", Unit: "s", Decimals: new(1.0), Width: 190, Bar: true}},
+		Sort:        []sorting{{"Took", true}},
+		Nothing:     "unknown",
 	}
 }
 
-// barLinks lead from a bar of a DAG to its dashboard.
-func barLinks() []dashboard.DashboardLink {
-	return []dashboard.DashboardLink{dataLink("Dashboard of the DAG", toDag("${__field.labels.cluster}", "${__field.labels.dag_id}"))}
-}
-
-func slower() ranking {
-	return ranking{
+func slower() listing {
+	return listing{
 		Title:       "Slower than last week",
-		Description: "Length of the last successful run compared with the mean of 7 days, the 8 that grew most, of those above a minute. Twice as long: there is more to do, or something it uses became slow.",
-		Expr: "topk(8, (" + selected.oneOf("cluster, dag_id", "airflow_dag_last_success_duration_seconds") + " > 60) / " + byDag +
-			" (avg_over_time(" + selected.of("cluster_dag:airflow_dag_last_success_duration_seconds:max10m") + "[7d]) > 0))",
-		Legend: "{{dag_id}}", Unit: "suffix: ×", Decimals: new(1.0), Thresholds: thresholds("blue", step{1.5, "orange"}, step{2, "red"}), Links: barLinks(),
+		Description: "Length of the last successful run compared with the mean of 7 days, the 10 that grew most, of those above a minute. Twice as long: there is more to do, or something it uses became slow.",
+		Queries: []string{"topk(10, (" + selected.oneOf("cluster, dag_id", "airflow_dag_last_success_duration_seconds") + " > 60) / " + byDag +
+			" (avg_over_time(" + selected.of("cluster_dag:airflow_dag_last_success_duration_seconds:max10m") + "[7d]) > 0))"},
+		Columns: []column{dagColumn(), {Field: "Value", Name: "Growth", Unit: "suffix: ×", Decimals: new(1.0), Width: 190, Bar: true,
+			Thresholds: thresholds("blue", step{1.5, "orange"}, step{2, "red"})}},
+		Sort:    []sorting{{"Growth", true}},
 		Nothing: "unknown, or the recording rules are not loaded",
 	}
 }

@@ -117,19 +117,19 @@ func toAirflow(title, url, tooltip string) dashboard.DashboardLink {
 	}
 }
 
-// firing marks when alerts began to fire, each name once: marked as long as they fire, a bad night would hide the graphs.
+// firing marks when alerts began to fire, each name once: marked as long as they fire, a bad night would hide the graphs. The step is never longer than $__rate_interval, so that no begin is missed.
 // Matchers choose those of the dashboard.
 func (s scope) firing(matchers ...string) dashboard.AnnotationQuery {
 	alerts := s.within(s).of("ALERTS", append([]string{`alertname=~"Airflow.+"`, `alertstate="firing"`, `severity!="info"`}, matchers...)...)
 	return annotation("Firing alerts", "red",
-		maxBy("cluster, alertname, severity", alerts)+" unless on (cluster, alertname) "+maxBy("cluster, alertname", alerts+" offset 1m"),
+		maxBy("cluster, alertname, severity", alerts)+" unless on (cluster, alertname) "+maxBy("cluster, alertname", alerts+" offset $__rate_interval"),
 		"{{alertname}}", "{{severity}} {{cluster}}", "severity")
 }
 
 // restarts shows when exporters started, for counters begin at 0 then.
 func restarts() dashboard.AnnotationQuery {
 	return annotation("Exporter starts", "blue",
-		`changes(`+fleet.of("process_start_time_seconds")+`[5m]) > 0 and on (job, instance) `+fleet.of("airflow_exporter_build_info"),
+		`changes(`+fleet.of("process_start_time_seconds")+`[$__rate_interval]) > 0 and on (job, instance) `+fleet.of("airflow_exporter_build_info"),
 		"The exporter started", "{{instance}}", "")
 }
 

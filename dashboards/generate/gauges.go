@@ -62,7 +62,6 @@ type ranking struct {
 	Decimals     *float64
 	Max          *float64
 	Thresholds   *dashboard.ThresholdsConfig // nil: neither good nor bad
-	Links        []dashboard.DashboardLink
 	Nothing      string
 }
 
@@ -70,7 +69,7 @@ func (r ranking) wide(columns uint32) panel {
 	p := newPanel("bargauge", r.Title, r.Description)
 	p.Targets = now(prometheus.PromQueryFormatTimeSeries, []query{{r.Expr, r.Legend}})
 	d := &p.FieldConfig.Defaults
-	d.Unit, d.Decimals, d.Min, d.Max, d.Links, d.NoValue = &r.Unit, r.Decimals, new(0.0), r.Max, r.Links, noValue(r.Nothing)
+	d.Unit, d.Decimals, d.Min, d.Max, d.NoValue = &r.Unit, r.Decimals, new(0.0), r.Max, noValue(r.Nothing)
 	d.Color = &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdThresholds}
 	if d.Thresholds = r.Thresholds; d.Thresholds == nil {
 		d.Thresholds = thresholds("blue")
@@ -78,7 +77,7 @@ func (r ranking) wide(columns uint32) panel {
 	p.Options = bargauge.Options{
 		DisplayMode:   common.BarGaugeDisplayModeBasic,
 		ValueMode:     common.BarGaugeValueModeText,
-		NamePlacement: common.BarGaugeNamePlacementTop,
+		NamePlacement: common.BarGaugeNamePlacementLeft,
 		ShowUnfilled:  true,
 		Sizing:        common.BarGaugeSizingAuto,
 		MinVizWidth:   8,

@@ -27,6 +27,7 @@ type column struct {
 	Width      float64 // 0: what is left
 	Words      []dashboard.ValueMapping
 	Thresholds *dashboard.ThresholdsConfig
+	Bar        bool // a bar behind the number, as long as the largest is the widest
 	Filled     bool // the colour fills the cell, not only its text
 	Links      []dashboard.DashboardLink
 	Filterable bool
@@ -108,7 +109,14 @@ func (c column) override() dashboard.DashboardFieldConfigSourceOverrides {
 	if c.Thresholds != nil {
 		set("thresholds", c.Thresholds)
 	}
-	if c.Words != nil || c.Thresholds != nil {
+	switch {
+	case c.Bar:
+		set("min", 0)
+		set("custom.cellOptions", cell("gauge"))
+		if c.Thresholds == nil {
+			set("thresholds", thresholds("blue"))
+		}
+	case c.Words != nil || c.Thresholds != nil:
 		kind := "color-text"
 		if c.Filled {
 			kind = "color-background"
@@ -126,6 +134,10 @@ func cell(kind string) *common.TableCellOptions {
 	case "color-background":
 		return &common.TableCellOptions{TableColoredBackgroundCellOptions: &common.TableColoredBackgroundCellOptions{
 			Type: "color-background", Mode: new(common.TableCellBackgroundDisplayModeBasic), ApplyToRow: new(false), WrapText: new(false),
+		}}
+	case "gauge":
+		return &common.TableCellOptions{TableBarGaugeCellOptions: &common.TableBarGaugeCellOptions{
+			Type: "gauge", Mode: new(common.BarGaugeDisplayModeBasic), ValueDisplayMode: new(common.BarGaugeValueModeText),
 		}}
 	case "color-text":
 		return &common.TableCellOptions{TableColorTextCellOptions: &common.TableColorTextCellOptions{Type: "color-text", WrapText: new(false)}}

@@ -175,12 +175,14 @@ func poolUseOverTime() graph {
 	}
 }
 
-func poolHolders() ranking {
-	return ranking{
+func poolHolders() listing {
+	return listing{
 		Title:       "Who holds the pools",
-		Description: "The 12 DAGs that hold most slots of the chosen pools. When a pool is full: what of this can wait, or needs a pool of its own?",
-		Expr:        "topk(12, " + selected.oneOf("cluster, pool, dag_id", "airflow_pool_used_slots", poolMatcher) + ")",
-		Legend:      "{{pool}}: {{dag_id}}", Unit: "none", Links: barLinks(), Nothing: "No slot is taken.",
+		Description: "The 25 DAGs that hold most slots of the chosen pools. When a pool is full: what of this can wait, or needs a pool of its own?",
+		Queries:     []string{"topk(25, " + selected.oneOf("cluster, pool, dag_id", "airflow_pool_used_slots", poolMatcher) + ")"},
+		Columns:     []column{{Field: "pool", Name: "Pool", Width: 130, Filterable: true}, dagColumn(), {Field: "Value", Name: "Slots", Width: 180, Bar: true}, clusterColumn()},
+		Sort:        []sorting{{"Slots", true}},
+		Nothing:     "No slot is taken.",
 	}
 }
 
@@ -240,11 +242,13 @@ func taskDurations() graph {
 	}
 }
 
-func longestTasks() ranking {
-	return ranking{
+func longestTasks() listing {
+	return listing{
 		Title:       "Time spent, by DAG",
-		Description: "Seconds that attempts of each DAG ran for each second of the last hour, the 12 busiest: how many workers it keeps busy. The first ones are where savings count.",
-		Expr:        "topk(12, sum by (cluster, dag_id) (" + maxBy("cluster, dag_id, state", "rate("+selected.of("airflow_task_duration_seconds_sum")+"[1h])") + ") > 0)",
-		Legend:      "{{dag_id}}", Unit: "none", Decimals: new(2.0), Links: barLinks(), Nothing: "No attempt ended.",
+		Description: "Seconds that attempts of each DAG ran for each second of the last hour, the 25 busiest: how many workers it keeps busy. The first ones are where savings count.",
+		Queries:     []string{"topk(25, sum by (cluster, dag_id) (" + maxBy("cluster, dag_id, state", "rate("+selected.of("airflow_task_duration_seconds_sum")+"[1h])") + ") > 0)"},
+		Columns:     []column{dagColumn(), {Field: "Value", Name: "Workers", Decimals: new(2.0), Width: 220, Bar: true}, clusterColumn()},
+		Sort:        []sorting{{"Workers", true}},
+		Nothing:     "No attempt ended.",
 	}
 }
