@@ -275,7 +275,7 @@ func TestNotTooManyPanelsAreOpen(t *testing.T) {
 func TestPanelsSayWhatTheyAreAndWhatToDo(t *testing.T) {
 	eachPanel(t, func(_ shownBoard, p shownPanel) []string {
 		var wrong []string
-		if p.Title == "" || p.GridPos.W <= 4 && len([]rune(p.Title)) > 22 {
+		if p.Title == "" || p.GridPos.W <= 4 && len([]rune(p.Title)) > 20 {
 			wrong = append(wrong, "the title is cut off or missing")
 		}
 		// One sentence says what it shows, the next what the reader does with it.

@@ -43,7 +43,7 @@ func dagsStalled() number {
 	return number{
 		Title:       "DAGs stalled",
 		Description: "DAGs with a running run in which nothing has moved for 5 minutes. Above 0: the run waits for something that does not come; open the DAG, and read what its tasks wait for.",
-		Expr:        orZero("count("+selected.stalled()+")", selected.of("airflow_dag_runs")),
+		Expr:        countOrZero(selected.stalled(), selected.waitsAreKnown()),
 		Unit:        "none", Thresholds: noneIsGood(), Nothing: "unknown",
 	}
 }
@@ -52,7 +52,7 @@ func dagsHeldBack() number {
 	return number{
 		Title:       "At max_active_runs",
 		Description: "DAGs for which Airflow creates no run because too many are active. Normal while a DAG catches up; else its runs are too slow, or one of them hangs.",
-		Expr:        orZero("count("+selected.oneOf("cluster, dag_id", "airflow_dag_at_max_active_runs")+" == 1 "+selected.isNotPaused()+")", selected.of("airflow_dag_paused")),
+		Expr:        countOrZero(selected.oneOf("cluster, dag_id", "airflow_dag_at_max_active_runs")+" == 1 "+selected.isNotPaused(), selected.of("airflow_dag_paused")),
 		Unit:        "none", Thresholds: thresholds("green", step{1, "orange"}), Nothing: "unknown",
 	}
 }
@@ -61,7 +61,7 @@ func dagsPaused() number {
 	return number{
 		Title:       "DAGs paused",
 		Description: "DAGs that somebody paused: they never alert. The last row lists them; un-pause what was forgotten.",
-		Expr:        orZero("count("+selected.oneOf("cluster, dag_id", "airflow_dag_paused")+" == 1)", selected.of("airflow_dag_paused")),
+		Expr:        countOrZero(selected.oneOf("cluster, dag_id", "airflow_dag_paused")+" == 1", selected.of("airflow_dag_paused")),
 		Unit:        "none", Nothing: "unknown",
 	}
 }
@@ -124,9 +124,9 @@ func failingOverTime() graph {
 		Title:       "Failing, overdue and stalled DAGs",
 		Description: "How many DAGs had each problem at each time, paused ones left out. It tells when trouble began: look there for a deployment, or what else broke.",
 		Queries: []query{
-			{orZero("count("+selected.failing()+")", selected.of("airflow_dag_last_run_state")), "last run failed"},
-			{orZero("count("+selected.overdue()+")", selected.of("airflow_dag_last_success_timestamp_seconds")), "overdue"},
-			{orZero("count("+selected.stalled()+")", selected.of("airflow_dag_runs")), "stalled"},
+			{countOrZero(selected.failing(), selected.runsAreKnown()), "last run failed"},
+			{countOrZero(selected.overdue(), selected.runsAreKnown()), "overdue"},
+			{countOrZero(selected.stalled(), selected.waitsAreKnown()), "stalled"},
 		},
 		Unit: "none", Decimals: new(0.0), Stepped: true,
 		Overrides: []dashboard.DashboardFieldConfigSourceOverrides{

@@ -42,7 +42,7 @@ func partsFailing() number {
 	return number{
 		Title:       "Parts failing",
 		Description: "Parts of the exporter whose last refresh failed: their numbers are old or absent. Above 0: the table says which, and the class of the error.",
-		Expr:        orZero("count("+minBy("cluster, collector", fleet.of("airflow_exporter_collector_success"))+" == 0)", fleet.of("airflow_exporter_collector_success")),
+		Expr:        countOrZero(minBy("cluster, collector", fleet.of("airflow_exporter_collector_success"))+" == 0", fleet.of("airflow_exporter_collector_success")),
 		Unit:        "none", Thresholds: noneIsGood(), Nothing: "not scraped",
 	}
 }
@@ -62,7 +62,7 @@ func dataAge() number {
 
 func requestsPerMinute() number {
 	return number{
-		Title:       "Requests per minute",
+		Title:       "Requests per min",
 		Description: "What is asked of Airflow's API, by all exporters. A few dozen are usual; more at a start, or with airflow.list: get. If Airflow is slow, raise collector.refresh or lower collector.fanout.",
 		Expr:        "60 * sum(rate(" + fleet.of("airflow_exporter_api_requests_total") + "[5m]))",
 		Unit:        "short", Decimals: new(0.0), Nothing: "not scraped",

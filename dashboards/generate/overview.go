@@ -34,7 +34,7 @@ func dagsFailing(s scope) number {
 	return number{
 		Title:       "DAGs failing",
 		Description: "DAGs whose last finished run failed, paused ones left out. Above 0: the table of broken DAGs says which; open the DAG there.",
-		Expr:        orZero("count("+s.failing()+")", s.of("airflow_dag_last_run_state")),
+		Expr:        countOrZero(s.failing(), s.runsAreKnown()),
 		Unit:        "none", Thresholds: noneIsGood(), Nothing: "unknown",
 	}
 }
@@ -43,7 +43,7 @@ func dagsLate(s scope) number {
 	return number{
 		Title:       "DAGs overdue",
 		Description: "DAGs that have not succeeded for two of their intervals and 15 minutes: their data is late. Above 0: tell those who wait for it, then open the DAG in the table of broken DAGs.",
-		Expr:        orZero("count("+s.overdue()+")", s.of("airflow_dag_last_success_timestamp_seconds")),
+		Expr:        countOrZero(s.overdue(), s.runsAreKnown()),
 		Unit:        "none", Thresholds: noneIsGood(), Nothing: "unknown",
 	}
 }
@@ -63,7 +63,7 @@ func oldestQueued(s scope) number {
 		Title:       "Oldest queued task",
 		Description: "How long the oldest task instance has waited for a worker. Minutes: workers are full, gone, or do not listen to its queue; see queues on the dashboard Tasks.",
 		Expr: orZero("max(time() - "+minBy("cluster, dag_id", s.of("airflow_task_instances_oldest_timestamp_seconds", `state="queued"`))+")",
-			s.within(s).of("airflow_unfinished_task_instances", `state="queued"`)),
+			s.instancesAreKnown()),
 		Unit: "s", Decimals: new(1.0), Thresholds: thresholds("green", step{120, "orange"}, step{300, "red"}), Nothing: "unknown",
 	}
 }

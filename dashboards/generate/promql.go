@@ -38,6 +38,27 @@ func orZero(expr, evidence string) string {
 	return "(" + expr + ") or 0 * group(" + evidence + ")"
 }
 
+// countOrZero is how many results expr has, if evidence has any.
+func countOrZero(expr, evidence string) string { return orZero("count("+expr+")", evidence) }
+
+// The evidence that something is known, even if there is nothing of it.
+
+// runsAreKnown wants the parts dag_runs and dags: without the second one no DAG is known not to be paused.
+func (s scope) runsAreKnown() string {
+	return s.of("airflow_dag_last_run_state") + " and " + byDag + " " + s.of("airflow_dag_paused")
+}
+
+// waitsAreKnown wants the part blocked, which can be switched off.
+func (s scope) waitsAreKnown() string {
+	return s.within(s).of("airflow_exporter_collector_success", `collector="blocked"`) + " == 1"
+}
+
+// instancesAreKnown wants the listing of task instances, which is cut above collector.max_rows although they are still counted.
+func (s scope) instancesAreKnown() string {
+	return s.within(s).of("airflow_unfinished_task_instances", `state!="none"`) + " and on (cluster) " +
+		s.within(s).of("airflow_exporter_collector_truncated", `collector="task_instances"`) + " == 0"
+}
+
 // byDag is how series of two metrics of DAGs find each other.
 const byDag = "on (cluster, dag_id)"
 

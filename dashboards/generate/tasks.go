@@ -38,7 +38,7 @@ func oldestScheduled() number {
 	return number{
 		Title:       "Oldest scheduled",
 		Description: "How long the oldest scheduled task instance has waited to be queued. Half an hour: a pool or a limit is full, or the scheduler is behind; the reasons say which.",
-		Expr:        orZero(oldest(selected, "scheduled"), fleet.of("airflow_unfinished_task_instances", `state="scheduled"`)),
+		Expr:        orZero(oldest(selected, "scheduled"), selected.instancesAreKnown()),
 		Unit:        "s", Decimals: new(1.0), Thresholds: thresholds("green", step{600, "orange"}, step{1800, "red"}), Nothing: "unknown",
 	}
 }
@@ -48,27 +48,27 @@ func runningNow() number {
 		Title:       "Running",
 		Description: "Task instances that run now, of the chosen DAGs. None while others wait: workers, executor or scheduler do nothing.",
 		Expr: orZero("sum("+selected.oneOf("cluster, dag_id, task_id", "airflow_task_instances", `state="running"`)+")",
-			fleet.of("airflow_unfinished_task_instances", `state="running"`)),
+			selected.instancesAreKnown()),
 		Unit: "short", Decimals: new(0.0), Nothing: "unknown",
 	}
 }
 
 func waitingNow() number {
 	return number{
-		Title:       "Scheduled or queued",
+		Title:       "Waiting to run",
 		Description: "Task instances that could run if there were room. More than ever: more comes than is done, so see pools and queues below.",
 		Expr: orZero("sum("+selected.oneOf("cluster, dag_id, task_id, state", "airflow_task_instances", `state=~"scheduled|queued"`)+")",
-			fleet.of("airflow_unfinished_task_instances", `state="scheduled"`)),
+			selected.instancesAreKnown()),
 		Unit: "short", Decimals: new(0.0), Nothing: "unknown",
 	}
 }
 
 func retryingNow() number {
 	return number{
-		Title:       "Past a failed attempt",
+		Title:       "Retrying",
 		Description: "Unfinished task instances that are past their first attempt, or wait for the next. Many: something fails and is tried again and again; open the DAG that has most.",
 		Expr: orZero("sum("+selected.oneOf("cluster, dag_id, task_id", "airflow_task_instances_retrying")+")",
-			fleet.of("airflow_unfinished_task_instances", `state="up_for_retry"`)),
+			selected.instancesAreKnown()),
 		Unit: "short", Decimals: new(0.0), Nothing: "unknown",
 	}
 }
@@ -96,7 +96,7 @@ func statesOverTime() graph {
 // stacked must not have gaps.
 func (s scope) byState() query {
 	return query{"sum by (state) (" + s.oneOf("cluster, dag_id, task_id, state", "airflow_task_instances") + ") or 0 * " +
-		maxBy("state", s.within(s).of("airflow_unfinished_task_instances", `state!="none"`)), "{{state}}"}
+		maxBy("state", s.instancesAreKnown()), "{{state}}"}
 }
 
 func oldestWaiting() listing {
