@@ -96,7 +96,7 @@ func tasksOfDag() listing {
 	}
 	return listing{
 		Title:       "Tasks",
-		Description: "What became of the instances of each task in the time shown, and what they do now. Click the number of failed ones for their list in Airflow, and there the first for its log.",
+		Description: "What became of the instances of each task in the time shown, and what they do now. Upstream: not run, because a task before it failed. Click the number of failed ones for their list in Airflow, and there the first for its log.",
 		Queries: []string{
 			oneDag.with("page", taskPage, `sum by (cluster, dag_id, task_id) (round(`+maxBy("cluster, dag_id, task_id, state", "increase("+oneDag.of("airflow_task_instances_finished_total", `state="success"`)+"[$__range])")+"))"),
 			oneDag.with("failures", failuresPage, count("airflow_task_instances_finished_total", `state="failed"`)),
@@ -110,9 +110,9 @@ func tasksOfDag() listing {
 			{Field: "Value #B", Name: "Failed", Width: 75, Filled: true, Thresholds: thresholds("transparent", step{1, failed}),
 				Links: []dashboard.DashboardLink{toPage("Failed instances in Airflow", "${__data.fields.failures}")}},
 			{Field: "Value #C", Name: "Retried", Width: 80, Filled: true, Thresholds: thresholds("transparent", step{1, "#d08700"})},
-			{Field: "Value #D", Name: "Upstream failed", Width: 130},
+			{Field: "Value #D", Name: "Upstream", Width: 90},
 			{Field: "Value #A", Name: "Succeeded", Width: 95},
-			{Field: "Value #E", Name: "Running", Width: 80},
+			{Field: "Value #E", Name: "Running", Width: 75},
 			{Field: "Value #F", Name: "Waiting", Width: 80},
 			addressColumn("page"),
 			addressColumn("failures"),
@@ -129,8 +129,8 @@ func waitsOfDag() listing {
 		Queries:     []string{oneDag.with("page", taskPage, oneDag.oneOf("cluster, dag_id, task_id, reason", "airflow_task_instances_blocked"))},
 		Columns: []column{
 			taskColumn(),
-			{Field: "reason", Name: "Waits for", Width: 300, Words: reasonMappings()},
-			{Field: "Value", Name: "Instances", Width: 90},
+			{Field: "reason", Name: "Waits for", Width: 245, Words: reasonMappings()},
+			{Field: "Value", Name: "Instances", Width: 85},
 			addressColumn("page"),
 		},
 		Sort:    []sorting{{"Instances", true}},

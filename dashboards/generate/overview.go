@@ -79,7 +79,7 @@ func importErrors() number {
 
 func heartbeat() number {
 	return number{
-		Title:       "Scheduler heartbeat",
+		Title:       "Heartbeat age",
 		Description: "How long ago the scheduler gave its last sign of life, in the Airflow where that is longest. Above a minute: it hangs or is gone, and no run starts; look at its log.",
 		Expr:        "max(time() - " + fleet.oneOf("cluster", "airflow_component_last_heartbeat_timestamp_seconds", `component="scheduler"`) + ")",
 		Unit:        "s", Decimals: new(0.0), Thresholds: thresholds("green", step{30, "orange"}, step{60, "red"}), Nothing: "unknown",
@@ -108,11 +108,11 @@ func firingAlerts() listing {
 		Description: "Alerts that fire now, and for how long. The name opens the runbook, which says what it means and what to do.",
 		Queries:     []string{`label_join(time() - ` + alerts + ` and ignoring (alertstate) ` + firing + `, "about", " ", ` + labels + `)`},
 		Columns: []column{
-			{Field: "severity", Name: "Severity", Width: 90, Filled: true, Words: severities()},
-			{Field: "alertname", Name: "Alert", Width: 260, Links: []dashboard.DashboardLink{toPage("Runbook", runbooks+"${__value.raw}.md")}},
+			{Field: "severity", Name: "Severity", Width: 80, Filled: true, Words: severities()},
+			{Field: "alertname", Name: "Alert", Width: 225, Links: []dashboard.DashboardLink{toPage("Runbook", runbooks+"${__value.raw}.md")}},
 			{Field: "about", Name: "About"},
 			clusterColumn(),
-			{Field: "Value", Name: "For", Unit: "s", Decimals: new(1.0), Width: 100},
+			{Field: "Value", Name: "For", Unit: "s", Decimals: new(1.0), Width: 90},
 		},
 		Sort:    []sorting{{"Severity", false}, {"For", false}},
 		Nothing: "No alert fires.",

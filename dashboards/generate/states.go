@@ -68,7 +68,7 @@ func reasons() []reason {
 		{"dag_concurrency", "#ea5800", "max_active_tasks of the DAG"},
 		{"task_concurrency", "#d08700", "max_active_tis of the task"},
 		{"none_reported", "#ad46ff", "no reason given"},
-		{"depends_on_past", "#0084d1", "earlier run of the task"},
+		{"depends_on_past", "#0084d1", "earlier run"},
 		{"trigger_rule", "#0092b8", "upstream tasks"},
 		{"mapped_dependency", "#00a6a6", "tasks it is mapped over"},
 		{"not_yet_mapped", "#5a9a6e", "its mapping"},

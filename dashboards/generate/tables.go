@@ -95,6 +95,8 @@ func (c column) override() dashboard.DashboardFieldConfigSourceOverrides {
 	}
 	if c.Width > 0 {
 		set("custom.width", c.Width)
+	} else if !c.Hidden {
+		set("custom.minWidth", 130)
 	}
 	if c.Hidden {
 		set("custom.hideFrom.viz", true)
@@ -120,6 +122,9 @@ func (c column) override() dashboard.DashboardFieldConfigSourceOverrides {
 		kind := "color-text"
 		if c.Filled {
 			kind = "color-background"
+			if c.Thresholds == nil {
+				set("thresholds", thresholds("transparent")) // of cells without a value
+			}
 		}
 		set("custom.cellOptions", cell(kind))
 	}
@@ -148,7 +153,7 @@ func cell(kind string) *common.TableCellOptions {
 
 // The columns that many tables have.
 
-func clusterColumn() column { return column{Field: "cluster", Name: "Cluster", Width: 110} }
+func clusterColumn() column { return column{Field: "cluster", Name: "Cluster", Width: 95} }
 
 // dagColumn leads to the dashboard of the DAG.
 func dagColumn() column {
@@ -158,7 +163,7 @@ func dagColumn() column {
 // pageColumn leads to Airflow itself. Its value is the address, which no one wants to read.
 func pageColumn() column {
 	return column{
-		Field: "page", Name: "Airflow", Width: 85,
+		Field: "page", Name: "Airflow", Width: 70,
 		Words: []dashboard.ValueMapping{{RegexMap: &dashboard.RegexMap{
 			Type:    dashboard.MappingTypeRegexToText,
 			Options: dashboard.DashboardRegexMapOptions{Pattern: ".+", Result: dashboard.ValueMappingResult{Text: new("open"), Color: new("blue"), Index: new(int32(0))}},
