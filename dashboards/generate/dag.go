@@ -129,11 +129,11 @@ func waitsOfDag() listing {
 		Queries:     []string{oneDag.with("page", taskPage, oneDag.oneOf("cluster, dag_id, task_id, reason", "airflow_task_instances_blocked"))},
 		Columns: []column{
 			taskColumn(),
-			{Field: "reason", Name: "Waits for", Width: 245, Words: reasonMappings()},
-			{Field: "Value", Name: "Instances", Width: 85},
+			{Field: "reason", Name: "Waits for", Width: 280, Words: reasonMappings()},
+			{Field: "Value", Name: "Count", Width: 80},
 			addressColumn("page"),
 		},
-		Sort:    []sorting{{"Instances", true}},
+		Sort:    []sorting{{"Count", true}},
 		Nothing: "None waits for longer than a minute, or none was asked about yet.",
 	}
 }

@@ -12,7 +12,7 @@ func overview() board {
 		Rows: []row{
 			{Title: "Is Airflow healthy?", Lines: []line{
 				{4, []panel{dagsFailing(fleet).wide(4), dagsLate(fleet).wide(4), taskSuccess().wide(4), oldestQueued(fleet).wide(4), importErrors().wide(4), heartbeat().wide(4)}},
-				{9, []panel{components().wide(12), firingAlerts().wide(12)}},
+				{9, []panel{components().wide(10), firingAlerts().wide(14)}},
 			}},
 			{Title: "What is broken now?", Lines: []line{
 				{10, []panel{brokenDags().wide(14), failedTasks().wide(10)}},

@@ -126,10 +126,10 @@ func blockedTasks() listing {
 			dagColumn(),
 			taskColumn(),
 			{Field: "reason", Name: "Waits for", Width: 245, Filterable: true, Words: reasonMappings()},
-			{Field: "Value", Name: "Instances", Width: 85},
+			{Field: "Value", Name: "Count", Width: 80},
 			addressColumn("page"),
 		},
-		Sort:    []sorting{{"Instances", true}},
+		Sort:    []sorting{{"Count", true}},
 		Nothing: "Nothing has been waiting for longer than a minute.",
 	}
 }
