@@ -92,16 +92,16 @@ func problem() number {
 
 func tasksOfDag() listing {
 	count := func(metric string, matchers ...string) string {
-		return "round(" + maxBy("cluster, dag_id, task_id", "increase("+oneDag.of(metric, matchers...)+"[$__range])") + ") > 0"
+		return "round(" + maxBy("cluster, dag_id, task_id", "increase("+oneDag.of(metric, matchers...)+"[$__range])") + ")"
 	}
 	return listing{
 		Title:       "Tasks",
 		Description: "What became of the instances of each task in the time shown, and what they do now. Upstream: not run, because a task before it failed. Click the number of failed ones for their list in Airflow, and there the first for its log.",
 		Queries: []string{
-			oneDag.with("page", taskPage, `sum by (cluster, dag_id, task_id) (round(`+maxBy("cluster, dag_id, task_id, state", "increase("+oneDag.of("airflow_task_instances_finished_total", `state="success"`)+"[$__range])")+"))"),
+			oneDag.with("page", taskPage, count("airflow_task_instances_finished_total", `state="success"`)),
 			oneDag.with("failures", failuresPage, count("airflow_task_instances_finished_total", `state="failed"`)),
-			count("airflow_task_retries_total"),
-			count("airflow_task_instances_finished_total", `state="upstream_failed"`),
+			count("airflow_task_retries_total") + " > 0",
+			count("airflow_task_instances_finished_total", `state="upstream_failed"`) + " > 0",
 			oneDag.oneOf("cluster, dag_id, task_id", "airflow_task_instances", `state="running"`),
 			"sum by (cluster, dag_id, task_id) (" + oneDag.oneOf("cluster, dag_id, task_id, state", "airflow_task_instances", `state!="running"`) + ")",
 		},
