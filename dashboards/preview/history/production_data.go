@@ -1,0 +1,150 @@
+package main
+
+// dataDags are those of the data platform: the warehouse, models, marketing, upkeep.
+func dataDags() []dagPlan {
+	return []dagPlan{
+		{id: "warehouse_load_sales", owners: "data-platform", tags: "nightly,warehouse", schedule: "0 2 * * *", tasks: []taskPlan{
+			{id: "extract_sales", seconds: 450},
+			{id: "extract_returns", seconds: 270},
+			{id: "extract_vouchers", seconds: 130},
+			{id: "stage_partitions", after: "extract_sales extract_returns extract_vouchers", pool: warehouse, seconds: 250, mapped: 20},
+			{id: "merge_facts", after: "stage_partitions", pool: warehouse, seconds: 550, slots: 2},
+			{id: "refresh_aggregates", after: "merge_facts", pool: warehouse, seconds: 360},
+			{id: "drop_staging", after: "merge_facts", pool: warehouse, seconds: 25},
+			{id: "announce", after: "refresh_aggregates", pool: "notifications", seconds: 5},
+		}},
+		{id: "warehouse_load_web", owners: "data-platform", tags: "nightly,warehouse", schedule: "15 2 * * *", tasks: []taskPlan{
+			{id: "list_logs", seconds: 55},
+			{id: "parse_logs", after: "list_logs", seconds: 380, mapped: 5},
+			{id: "stage_sessions", after: "parse_logs", pool: warehouse, seconds: 320, mapped: 3},
+			{id: "merge_sessions", after: "stage_sessions", pool: warehouse, seconds: 450},
+			{id: "refresh_aggregates", after: "merge_sessions", pool: warehouse, seconds: 220},
+		}},
+		{id: "warehouse_load_crm", owners: "data-platform", tags: "nightly,warehouse", schedule: "30 2 * * *", tasks: []taskPlan{
+			{id: "export_accounts", pool: apiCalls, seconds: 290},
+			{id: "export_contacts", pool: apiCalls, seconds: 360},
+			{id: "export_tickets", pool: apiCalls, seconds: 310},
+			{id: "stage_crm", after: "export_accounts export_contacts export_tickets", pool: warehouse, seconds: 220},
+			{id: "merge_dimensions", after: "stage_crm", pool: warehouse, seconds: 270},
+			{id: "check_keys", after: "merge_dimensions", pool: warehouse, seconds: 70},
+		}},
+		{id: "dbt_hourly", owners: "analytics", tags: "dbt", schedule: "5 * * * *", tasks: []taskPlan{
+			{id: "deps", seconds: 30},
+			{id: "seed", after: "deps", pool: warehouse, seconds: 50},
+			{id: "run_staging", after: "seed", pool: warehouse, seconds: 290},
+			{id: "run_orders", after: "run_staging", pool: warehouse, seconds: 360},
+			{id: "run_customers", after: "run_staging", pool: warehouse, seconds: 310},
+			{id: "run_finance", after: "run_staging", pool: warehouse, seconds: 260},
+			{id: "run_products", after: "run_staging", pool: warehouse, seconds: 180},
+			{id: "run_shipping", after: "run_staging", pool: warehouse, seconds: 160},
+			{id: "run_web", after: "run_staging", pool: warehouse, seconds: 230},
+			{id: "test", after: "run_orders run_customers run_finance run_products run_shipping run_web", pool: warehouse, seconds: 230},
+			{id: "publish_exposures", after: "test", seconds: 25},
+		}},
+		{id: "dbt_daily", owners: "analytics", tags: "dbt,nightly", schedule: "30 3 * * *", tasks: []taskPlan{
+			{id: "deps", seconds: 20},
+			{id: "snapshot", after: "deps", pool: warehouse, seconds: 320},
+			{id: "run_staging", after: "snapshot", pool: warehouse, seconds: 400},
+			{id: "run_marts_sales", after: "run_staging", pool: warehouse, seconds: 450},
+			{id: "run_marts_marketing", after: "run_staging", pool: warehouse, seconds: 360},
+			{id: "run_marts_logistics", after: "run_staging", pool: warehouse, seconds: 320},
+			{id: "run_marts_finance", after: "run_staging", pool: warehouse, seconds: 310},
+			{id: "run_marts_products", after: "run_staging", pool: warehouse, seconds: 220},
+			{id: "test_marts", after: "run_marts_sales run_marts_marketing run_marts_logistics run_marts_finance run_marts_products", pool: warehouse, seconds: 270},
+			{id: "elementary_report", after: "test_marts", rule: allDone, seconds: 110},
+		}},
+		{id: "data_quality_checks", owners: "data-platform", tags: "quality", schedule: "25 * * * *", tasks: []taskPlan{
+			{id: "check_freshness", pool: warehouse, seconds: 80},
+			{id: "check_volumes", pool: warehouse, seconds: 120},
+			{id: "check_nulls", pool: warehouse, seconds: 160},
+			{id: "check_duplicates", pool: warehouse, seconds: 210},
+			{id: "check_ranges", pool: warehouse, seconds: 130},
+			{id: "check_foreign_keys", pool: warehouse, seconds: 180},
+			{id: "report", after: "check_freshness check_volumes check_nulls check_duplicates check_ranges check_foreign_keys", rule: allDone, seconds: 16},
+		}},
+		{id: "customer_churn", owners: "data-science", tags: "customers,ml", schedule: "0 * * * *", tasks: []taskPlan{
+			{id: "read_features", pool: warehouse, seconds: 230},
+			{id: "prepare", after: "read_features", seconds: 160},
+			{id: "train_model", after: "prepare", seconds: 1100},
+			{id: "evaluate", after: "train_model", seconds: 210},
+			{id: "explain", after: "train_model", seconds: 310},
+			{id: "publish_scores", after: "evaluate", pool: warehouse, seconds: 160},
+		}},
+		{id: "customer_segments", owners: "data-science,marketing", tags: "customers,nightly", schedule: "45 2 * * *", tasks: []taskPlan{
+			{id: "read_customers", pool: warehouse, seconds: 290},
+			{id: "cluster_customers", after: "read_customers", seconds: 900},
+			{id: "name_segments", after: "cluster_customers", seconds: 70},
+			{id: "write_segments", after: "cluster_customers", pool: warehouse, seconds: 160},
+			{id: "sync_to_crm", after: "write_segments", pool: apiCalls, seconds: 250},
+		}},
+		{id: "fraud_score", owners: "data-science,payments", tags: "ml,payments", schedule: "*/15 * * * *", tasks: []taskPlan{
+			{id: "read_transactions", seconds: 30},
+			{id: "score", after: "read_transactions", pool: gpuPool, seconds: 190, priority: 2},
+			{id: "write_scores", after: "score", seconds: 25},
+			{id: "block_accounts", after: "score", seconds: 8},
+		}},
+		{id: "recommendation_features", owners: "data-science", tags: "ml,recommendations", schedule: "0 */4 * * *", tasks: []taskPlan{
+			{id: "read_events", seconds: 240},
+			{id: "read_purchases", seconds: 150},
+			{id: "read_catalog", seconds: 40},
+			{id: "compute_features", after: "read_events read_purchases read_catalog", seconds: 1600},
+			{id: "write_features", after: "compute_features", seconds: 120},
+		}},
+		{
+			id: "recommendation_publish", owners: "data-science", tags: "ml,recommendations", schedule: "Asset",
+			asset: "recommendation_features", tasks: []taskPlan{
+				{id: "rank_products", seconds: 300},
+				{id: "publish", after: "rank_products", pool: apiCalls, seconds: 45},
+				{id: "warm_cache", after: "publish", seconds: 60},
+			},
+		},
+		{
+			id: "product_catalog_sync", owners: "commerce", tags: "products", schedule: "20 * * * *", maxActiveTasks: 4,
+			tasks: []taskPlan{
+				{id: "list_products", seconds: 60},
+				{id: "read_translations", seconds: 90},
+				{id: "sync_shard", after: "list_products read_translations", seconds: 350, mapped: 12},
+				{id: "reindex_search", after: "sync_shard", seconds: 360},
+			},
+		},
+		{id: "product_image_embeddings", owners: "data-science", tags: "ml,products", schedule: "*/20 * * * *", tasks: []taskPlan{
+			{id: "list_new_images", seconds: 20},
+			{id: "embed_images", after: "list_new_images", pool: gpuPool, seconds: 280, mapped: 2},
+			{id: "store_vectors", after: "embed_images", seconds: 40},
+		}},
+		{id: "marketing_attribution", owners: "marketing", tags: "marketing,nightly", schedule: "0 4 * * *", tasks: []taskPlan{
+			{id: "read_ad_spend", pool: apiCalls, seconds: 320, mapped: 3},
+			{id: "read_conversions", pool: warehouse, seconds: 250},
+			{id: "read_coupons", seconds: 110},
+			{id: "attribute", after: "read_ad_spend read_conversions read_coupons", seconds: 550},
+			{id: "write_attribution", after: "attribute", pool: warehouse, seconds: 140},
+		}},
+		{id: "marketing_newsletter", owners: "marketing", tags: "mail,marketing", schedule: "30 5 * * *", tasks: []taskPlan{
+			{id: "choose_recipients", seconds: 160},
+			{id: "render_mails", after: "choose_recipients", seconds: 270, mapped: 3},
+			{id: "send_mails", after: "render_mails", pool: "notifications", seconds: 700, mapped: 3},
+		}},
+		{id: "web_sessions", owners: "analytics", tags: "ingest,web", schedule: "*/15 * * * *", catchup: true, tasks: []taskPlan{
+			{id: "read_clickstream", seconds: 80},
+			{id: "sessionize", after: "read_clickstream", seconds: 150},
+			{id: "find_bots", after: "read_clickstream", seconds: 60},
+			{id: "load_sessions", after: "sessionize", pool: warehouse, seconds: 60},
+		}},
+		{id: "store_footfall", owners: "analytics", tags: "stores", schedule: "*/30 * * * *", paused: true,
+			last: lastRun{start: simulationStart - 16*86400 + 52203, seconds: 240}, tasks: []taskPlan{
+				{id: "read_counters", seconds: 80}, {id: "load_counts", after: "read_counters", pool: warehouse, seconds: 100},
+			}},
+		{id: "legacy_sap_export", owners: "finance", tags: "legacy", schedule: "0 1 * * *", paused: true,
+			last: lastRun{start: simulationStart - 93*86400 + 3602, seconds: 4000, failed: true}, tasks: []taskPlan{
+				{id: "export", seconds: 1100}, {id: "transfer", after: "export", seconds: 220},
+			}},
+		{id: "ab_test_rollup", owners: "analytics", tags: "experiments", schedule: "30 */6 * * *", paused: true,
+			last: lastRun{start: simulationStart - 4*86400 + 23402, seconds: 750}, tasks: []taskPlan{
+				{id: "read_exposures", pool: warehouse, seconds: 180}, {id: "compute", after: "read_exposures", seconds: 360},
+			}},
+		{id: "old_crm_import", owners: "marketing", tags: "legacy", paused: true,
+			last: lastRun{start: simulationStart - 61*86400 + 40000, seconds: 330}, tasks: []taskPlan{
+				{id: "read_crm", seconds: 100}, {id: "import", after: "read_crm", pool: warehouse, seconds: 200},
+			}},
+	}
+}
