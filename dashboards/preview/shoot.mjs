@@ -105,8 +105,7 @@ async function shoot(page, address, picture, options, problems) {
 }
 
 /** Draws all pictures in one browser; what is wrong with them goes into problems. Returns how many there are. */
-async function shootAll(wanted, dashboards, options, problems) {
-  const { server, address } = await startServer({ root, dashboards, prometheus: options.prometheus });
+async function shootAll(address, wanted, options, problems) {
   const browser = await chromium.launch({ executablePath: findChromium(), args: browserArguments });
   let pictures = 0;
   try {
@@ -123,7 +122,6 @@ async function shootAll(wanted, dashboards, options, problems) {
     }
   } finally {
     await browser.close();
-    server.close();
   }
   return pictures;
 }
@@ -139,7 +137,8 @@ async function main() {
   fs.mkdirSync(options.out, { recursive: true });
 
   const problems = new Problems(path.join(root, 'empty.json'));
-  const pictures = await shootAll(wanted, dashboards, options, problems);
+  const { server, address } = await startServer({ root, dashboards, prometheus: options.prometheus });
+  const pictures = await shootAll(address, wanted, options, problems).finally(() => server.close());
   problems.addNeedless(dashboards);
 
   if (options.links) {
