@@ -1,6 +1,12 @@
 package main
 
-import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+)
 
 // singleDag asks of one DAG how its runs are, and which task is the reason.
 func singleDag() board {
@@ -12,14 +18,14 @@ func singleDag() board {
 		Description: "One DAG: how its runs are, which of its tasks fail or wait, and why.",
 		Variables:   []dashboard.VariableModel{cluster, dag, page},
 		Links:       []dashboard.DashboardLink{toAirflow("Open this DAG in Airflow", "${page:raw}", "Its page in Airflow, in a new tab")},
-		Annotations: []dashboard.AnnotationQuery{oneDag.firing(`dag_id=~"$dag_id|"`)},
+		Annotations: []dashboard.AnnotationQuery{oneDag.firing(`dag_id="$dag_id"`)},
 		Rows: []row{
 			{Title: "Is it well?", Lines: []line{
 				{4, []panel{lastRun().wide(4), sinceSuccess().wide(4), nextRun().wide(4), lastRunTook().wide(4), runningFor().wide(4), problem().wide(4)}},
 			}},
 			{Title: "Which task, and why?", Lines: []line{
 				{9, []panel{tasksOfDag().wide(13), waitsOfDag().wide(11)}},
-				{8, []panel{unfinishedOfDag().wide(12), failedAttempts().wide(12)}},
+				{8, []panel{unfinishedOfDag().wide(8), waitsOverTime().wide(8), failedAttempts().wide(8)}},
 			}},
 			{Title: "How are its runs?", Lines: []line{
 				{8, []panel{stateOfDag().wide(12), runLength().wide(12)}},
@@ -35,7 +41,7 @@ func singleDag() board {
 func lastRun() number {
 	return number{
 		Title:       "Last finished run",
-		Description: "How the last finished run ended, backfills excluded. Failed: the table of tasks below says which of them; click it for its log.",
+		Description: "How the last finished run ended, backfills excluded. Airflow calls a run successful when its last tasks are, whatever failed before them: see the table of tasks, too.",
 		Expr:        maxBy("cluster, dag_id", oneDag.of("airflow_dag_last_run_state", `state="failed"`)),
 		Unit:        "none", Words: lastRunWords(), Nothing: "none known",
 	}
@@ -54,8 +60,8 @@ func nextRun() number {
 	return number{
 		Title:       "Next run in",
 		Description: "When Airflow is going to create the next run. Below zero: it is late; the scheduler is behind, or too many runs are active.",
-		Expr:        oneDag.oneOf("cluster, dag_id", "airflow_dag_next_run_timestamp_seconds") + " - time()",
-		Unit:        "s", Decimals: new(1.0), Thresholds: thresholds("red", step{-600, "text"}), Quiet: true, Nothing: "no schedule",
+		Expr:        oneDag.oneOf("cluster, dag_id", "airflow_dag_next_run_timestamp_seconds") + " - time() " + oneDag.isNotPaused(),
+		Unit:        "s", Decimals: new(1.0), Thresholds: thresholds("red", step{-600, "text"}), Quiet: true, Nothing: "paused or no schedule",
 	}
 }
 
@@ -77,16 +83,26 @@ func runningFor() number {
 	}
 }
 
-// problem tells the worst thing that holds: a later word is worse.
+// problem is the worst one of the table of the Overview, or what else holds it back.
 func problem() number {
-	is := func(n, expr string) string { return n + " * group by (cluster, dag_id) (" + expr + ")" }
+	var parts []string
+	words := []state{{"none", success}, {"paused", queued}, {"max_active_runs", "#d08700"}}
+	kinds := oneDag.problemKinds()
+	for i, k := range slices.Backward(kinds) { // the worst is the first one, and the last word
+		short, _, _ := strings.Cut(k.name, ":")
+		colour := "#d08700"
+		if k.bad {
+			colour = failed
+		}
+		words = append(words, state{short, colour})
+		parts = append([]string{fmt.Sprintf("%d * group by (cluster, dag_id) (%s)", len(kinds)-i+2, k.expr)}, parts...)
+	}
+	parts = append(parts, "2 * ("+oneDag.oneOf("cluster, dag_id", "airflow_dag_at_max_active_runs")+" == 1)", oneDag.oneOf("cluster, dag_id", "airflow_dag_paused"))
 	return number{
 		Title:       "Problem",
-		Description: "The worst that can be said of it now. Stalled: a run waits for what does not come, see what its tasks wait for. Overdue: its data is late. max_active_runs: older runs must end first.",
-		Expr: is("5", oneDag.stalled()) + " or " + is("4", oneDag.overdue()) + " or " + is("3", oneDag.notCreated()) + " or 2 * (" +
-			oneDag.oneOf("cluster, dag_id", "airflow_dag_at_max_active_runs") + " == 1) or " + oneDag.oneOf("cluster, dag_id", "airflow_dag_paused"),
-		Unit: "none", Words: worded(state{"none", success}, state{"paused", queued}, state{"max_active_runs", "#d08700"}, state{"not created", failed},
-			state{"overdue", failed}, state{"stalled", failed}), Nothing: "unknown",
+		Description: "The worst that can be said of it now, as the table of the Overview has it. hangs, waits: see what its tasks wait for; failed: see the table of tasks; late, slow: see its runs; max_active_runs: older runs must end first.",
+		Expr:        strings.Join(parts, " or "),
+		Unit:        "none", Words: worded(words...), Nothing: "unknown",
 	}
 }
 
@@ -125,11 +141,13 @@ func tasksOfDag() listing {
 func waitsOfDag() listing {
 	return listing{
 		Title:       "What they wait for",
-		Description: "Why task instances that wait do not start, in Airflow's own words. Click the task for its page in Airflow; what each reason means and what to do is in the runbook of AirflowTasksBlocked.",
+		Description: "Why task instances that wait do not start, in Airflow's own words. Click the reason for the pools and limits behind it, the task for its page in Airflow; what to do is in the runbook of AirflowTasksBlocked.",
 		Queries:     []string{oneDag.with("page", taskPage, oneDag.oneOf("cluster, dag_id, task_id, reason", "airflow_task_instances_blocked"))},
 		Columns: []column{
 			taskColumn(),
-			{Field: "reason", Name: "Waits for", Width: 280, Words: reasonMappings()},
+			{Field: "reason", Name: "Waits for", Width: 280, Words: reasonMappings(), Links: toTasksOf("${__data.fields.cluster}", "${__data.fields.dag_id}")},
+			addressColumn("cluster"),
+			addressColumn("dag_id"),
 			{Field: "Value", Name: "Count", Width: 80},
 			addressColumn("page"),
 		},
@@ -147,18 +165,24 @@ func unfinishedOfDag() graph {
 	}
 }
 
+func waitsOverTime() graph {
+	return graph{
+		Title:       "What they waited for",
+		Description: "Why its task instances did not start, at each time. A reason that comes back every night is a limit that is too small, or a DAG that is too big; the dashboard Tasks tells who holds its pool.",
+		Queries:     []query{{"sum by (reason) (" + oneDag.oneOf("cluster, dag_id, task_id, reason", "airflow_task_instances_blocked") + ")", "{{reason}}"}},
+		Unit:        "short", Decimals: new(0.0), Stacked: true, Bars: true, Overrides: reasonOverrides(), Nothing: "Nothing has been waiting.",
+	}
+}
+
 func failedAttempts() graph {
-	rate := func(metric string, matchers ...string) string {
-		return "3600 * " + maxBy("cluster, dag_id, task_id", "rate("+oneDag.of(metric, matchers...)+"[$__rate_interval])") + " > 0"
+	rate := func(kind, metric string, matchers ...string) string {
+		return "label_replace(" + maxBy("cluster, dag_id, task_id", "rate("+oneDag.of(metric, matchers...)+"[$__rate_interval])") + `, "kind", "` + kind + `", "", "")`
 	}
 	return graph{
 		Title:       "Failed attempts",
-		Description: "Attempts that failed, per hour, by task: those that are tried again, and those that were the last. Where one task begins, the others follow; read its log from then.",
-		Queries: []query{
-			{rate("airflow_task_instances_finished_total", `state="failed"`), "{{task_id}} failed"},
-			{rate("airflow_task_retries_total"), "{{task_id}} retried"},
-		},
-		Unit: "suffix: /h", Stacked: true, Bars: true, Interval: "5m", Overrides: shades(map[string]string{"/ failed$/": failed, "/ retried$/": "#d08700"}), Nothing: "No attempt failed.",
+		Description: "Attempts that failed, whether they were tried again or not, per minute, by task. Where one task begins, the others follow: read its log from then.",
+		Queries:     []query{{"60 * sum by (task_id) (" + rate("failed", "airflow_task_instances_finished_total", `state="failed"`) + " or " + rate("retried", "airflow_task_retries_total") + ") > 0", "{{task_id}}"}},
+		Unit:        "suffix: /min", Stacked: true, Bars: true, Nothing: "No attempt failed.",
 	}
 }
 

@@ -53,7 +53,7 @@ func dagsHeldBack() number {
 		Title:       "At max_active_runs",
 		Description: "DAGs for which Airflow creates no run because too many are active. Normal while a DAG catches up; else its runs are too slow, or one of them hangs.",
 		Expr:        countOrZero(selected.oneOf("cluster, dag_id", "airflow_dag_at_max_active_runs")+" == 1 "+selected.isNotPaused(), selected.of("airflow_dag_paused")),
-		Unit:        "none", Thresholds: thresholds("green", step{1, "orange"}), Nothing: "unknown",
+		Unit:        "none", Nothing: "unknown",
 	}
 }
 
@@ -207,13 +207,15 @@ func pausedDags() listing {
 }
 
 func idleDags() listing {
-	ended := selected.oneOf("cluster, dag_id", "airflow_dag_last_run_end_timestamp_seconds")
+	age := "time() - " + selected.oneOf("cluster, dag_id", "airflow_dag_last_run_end_timestamp_seconds")
 	return listing{
 		Title:       "Not run for a week",
-		Description: "DAGs that are not paused and whose last run ended more than 7 days ago. What should have run has lost its schedule or its trigger; what nobody needs can go.",
-		Queries:     []string{selected.with("page", dagPage, "time() - "+ended+" > 604800 "+selected.isNotPaused())},
-		Columns:     []column{dagColumn(), {Field: "Value", Name: "Last run ended", Unit: "s", Decimals: new(1.0), Width: 130}, clusterColumn(), pageColumn()},
-		Sort:        []sorting{{"Last run ended", true}},
-		Nothing:     "All of them ran within a week.",
+		Description: "DAGs that are not paused, do not run now, and whose last run ended more than 7 days and two of their intervals ago. What should have run has lost its schedule or its trigger; what nobody needs can go.",
+		Queries: []string{selected.with("page", dagPage, age+" > 604800 "+selected.isNotPaused()+
+			" unless "+byDag+" "+selected.oneOf("cluster, dag_id", "airflow_dag_runs", `state="running"`)+" > 0 unless "+byDag+" ("+
+			age+" < 2 * "+selected.oneOf("cluster, dag_id", "airflow_dag_schedule_interval_seconds")+")")},
+		Columns: []column{dagColumn(), {Field: "Value", Name: "Last run ended", Unit: "s", Decimals: new(1.0), Width: 130}, clusterColumn(), pageColumn()},
+		Sort:    []sorting{{"Last run ended", true}},
+		Nothing: "All of them ran within a week.",
 	}
 }

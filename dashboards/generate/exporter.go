@@ -48,7 +48,8 @@ func partsFailing() number {
 }
 
 func age() string {
-	return "time() - " + fleet.oneOf("cluster, collector", "airflow_exporter_collector_last_refresh_timestamp_seconds")
+	// Prometheus' clock may be behind ours.
+	return "clamp_min(time() - " + fleet.oneOf("cluster, collector", "airflow_exporter_collector_last_refresh_timestamp_seconds") + ", 0)"
 }
 
 func dataAge() number {

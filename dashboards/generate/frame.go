@@ -117,13 +117,15 @@ func toAirflow(title, url, tooltip string) dashboard.DashboardLink {
 	}
 }
 
-// firing marks when alerts began to fire, each name once: marked as long as they fire, a bad night would hide the graphs. Grafana asks for 100 points only, in some versions: 15 minutes are enough for a day.
-// Matchers choose those of the dashboard.
+// firing marks since when alerts that fire have been active: ALERTS_FOR_STATE has that as its value. Marked as long as they
+// fire, a bad night would hide the graphs. Matchers choose those of the dashboard.
 func (s scope) firing(matchers ...string) dashboard.AnnotationQuery {
-	alerts := s.within(s).of("ALERTS", append([]string{`alertname=~"Airflow.+"`, `alertstate="firing"`, `severity!="info"`}, matchers...)...)
-	return annotation("Firing alerts", "red",
-		maxBy("cluster, alertname, severity", alerts)+" unless on (cluster, alertname) "+maxBy("cluster, alertname", alerts+" offset 15m"),
-		"{{alertname}}", "{{severity}} {{cluster}}", "severity")
+	matchers = append([]string{`alertname=~"Airflow.+"`, `severity!="info"`}, matchers...)
+	a := annotation("Firing alerts", "red",
+		"1000 * "+s.within(s).of("ALERTS_FOR_STATE", matchers...)+" and ignoring (alertstate) "+s.within(s).of("ALERTS", append(matchers, `alertstate="firing"`)...),
+		"{{alertname}}", "{{cluster}} {{dag_id}} {{pool}} {{queue}}", "severity")
+	a.UseValueForTime = new(true)
+	return a
 }
 
 // restarts shows when exporters started, for counters begin at 0 then.

@@ -10,7 +10,7 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/statetimeline"
 )
 
-// number is a stat panel: one value, now.
+// number is a stat panel: one value, now, or one for each Airflow.
 type number struct {
 	Title, Description string
 
@@ -19,15 +19,16 @@ type number struct {
 	Decimals   *float64
 	Thresholds *dashboard.ThresholdsConfig // nil: neither good nor bad
 	Words      []dashboard.ValueMapping
-	Quiet      bool   // the colour is that of the text, not behind it
+	Quiet      bool // the colour is that of the text, not behind it
+	Links      []dashboard.DashboardLink
 	Nothing    string // what it means that there is no value
 }
 
 func (n number) wide(columns uint32) panel {
 	p := newPanel("stat", n.Title, n.Description)
-	p.Targets = now(prometheus.PromQueryFormatTimeSeries, []query{{n.Expr, n.Title}})
+	p.Targets = now(prometheus.PromQueryFormatTimeSeries, []query{{n.Expr, "{{cluster}}"}})
 	d := &p.FieldConfig.Defaults
-	d.Unit, d.Decimals, d.NoValue = &n.Unit, n.Decimals, noValue(n.Nothing)
+	d.Unit, d.Decimals, d.Links, d.NoValue = &n.Unit, n.Decimals, n.Links, noValue(n.Nothing)
 	d.Color = &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdThresholds}
 	colour := common.BigValueColorModeBackgroundSolid
 	if d.Thresholds = n.Thresholds; d.Thresholds == nil {
@@ -44,7 +45,7 @@ func (n number) wide(columns uint32) panel {
 		GraphMode:              common.BigValueGraphModeNone,
 		ColorMode:              colour,
 		JustifyMode:            common.BigValueJustifyModeAuto,
-		TextMode:               common.BigValueTextModeValue,
+		TextMode:               common.BigValueTextModeAuto, // names, if there are several
 		WideLayout:             true,
 		ReduceOptions:          lastOf(),
 		PercentChangeColorMode: common.PercentChangeColorModeStandard,
@@ -62,6 +63,7 @@ type ranking struct {
 	Decimals     *float64
 	Max          *float64
 	Thresholds   *dashboard.ThresholdsConfig // nil: neither good nor bad
+	Links        []dashboard.DashboardLink
 	Nothing      string
 }
 
@@ -70,6 +72,7 @@ func (r ranking) wide(columns uint32) panel {
 	p.Targets = now(prometheus.PromQueryFormatTimeSeries, []query{{r.Expr, r.Legend}})
 	d := &p.FieldConfig.Defaults
 	d.Unit, d.Decimals, d.Min, d.Max, d.NoValue = &r.Unit, r.Decimals, new(0.0), r.Max, noValue(r.Nothing)
+	d.Links = r.Links
 	d.Color = &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdThresholds}
 	if d.Thresholds = r.Thresholds; d.Thresholds == nil {
 		d.Thresholds = thresholds("blue")
@@ -85,6 +88,7 @@ func (r ranking) wide(columns uint32) panel {
 		MaxVizHeight:  40,
 		Legend:        common.VizLegendOptions{DisplayMode: common.LegendDisplayModeList, Placement: common.LegendPlacementBottom, Calcs: []string{}},
 		ReduceOptions: lastOf(),
+		Text:          &common.VizTextDisplayOptions{TitleSize: new(14.0), ValueSize: new(18.0)},
 		Orientation:   common.VizOrientationHorizontal,
 	}
 	return p.wide(columns)
@@ -103,7 +107,7 @@ func (t timeline) wide(columns uint32) panel {
 	p := newPanel("state-timeline", t.Title, t.Description)
 	p.Targets = overTime(interval, prometheus.PromQueryFormatTimeSeries, t.Queries)
 	d := &p.FieldConfig.Defaults
-	d.Unit, d.NoValue, d.Mappings = new("none"), noValue(t.Nothing), t.Words
+	d.Unit, d.NoValue, d.Mappings = new("none"), noValue(t.Nothing), append(unknownIsGrey(), t.Words...)
 	d.Color = &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdPaletteClassic} // with thresholds those would be drawn, not the words
 	d.Thresholds = plain()
 	d.Custom = &statetimeline.FieldConfig{

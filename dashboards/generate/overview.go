@@ -15,7 +15,7 @@ func overview() board {
 				{9, []panel{components().wide(10), firingAlerts().wide(14)}},
 			}},
 			{Title: "What is broken now?", Lines: []line{
-				{10, []panel{brokenDags().wide(14), failedTasks().wide(10)}},
+				{14, []panel{brokenDags().wide(14), failedTasks().wide(10)}},
 			}},
 			{Title: "How much work is done?", Lines: []line{
 				{8, []panel{finishedInstances().wide(12), unfinishedInstances(fleet).wide(12)}},
@@ -33,7 +33,7 @@ func overview() board {
 func dagsFailing(s scope) number {
 	return number{
 		Title:       "DAGs failing",
-		Description: "DAGs whose last finished run failed, paused ones left out. Above 0: the table of broken DAGs says which; open the DAG there.",
+		Description: "DAGs whose last finished run failed, paused ones left out. Those without a schedule count for a day. Above 0: the table of DAGs says which; open the DAG there.",
 		Expr:        countOrZero(s.failing(), s.runsAreKnown()),
 		Unit:        "none", Thresholds: noneIsGood(), Nothing: "unknown",
 	}
@@ -42,7 +42,7 @@ func dagsFailing(s scope) number {
 func dagsLate(s scope) number {
 	return number{
 		Title:       "DAGs overdue",
-		Description: "DAGs that have not succeeded for two of their intervals and 15 minutes: their data is late. Above 0: tell those who wait for it, then open the DAG in the table of broken DAGs.",
+		Description: "DAGs that have not succeeded for two of their intervals and 15 minutes: their data is late. Above 0: tell those who wait for it, then open the DAG in the table of DAGs. A daily DAG is overdue after two days.",
 		Expr:        countOrZero(s.overdue(), s.runsAreKnown()),
 		Unit:        "none", Thresholds: noneIsGood(), Nothing: "unknown",
 	}
@@ -51,8 +51,8 @@ func dagsLate(s scope) number {
 func taskSuccess() number {
 	return number{
 		Title:       "Task success, 1 h",
-		Description: "Share of the task instances of the last hour that succeeded, in the Airflow where it is lowest. Below 95 %: something that many tasks use is broken; the SLO dashboard tells which DAGs.",
-		Expr:        "1 - max(" + fleet.of("cluster:airflow_task_failures:ratio1h") + ")",
+		Description: "Share of the task instances of the last hour that succeeded, by Airflow. Below 95 %: something that many tasks use is broken; the SLO dashboard tells which DAGs.",
+		Expr:        "1 - " + fleet.of("cluster:airflow_task_failures:ratio1h"),
 		Unit:        "percentunit", Decimals: new(1.0),
 		Thresholds: thresholds("red", step{0.95, "orange"}, step{0.99, "green"}), Nothing: "nothing ran",
 	}
@@ -61,17 +61,17 @@ func taskSuccess() number {
 func oldestQueued(s scope) number {
 	return number{
 		Title:       "Oldest queued task",
-		Description: "How long the oldest task instance has waited for a worker. Minutes: workers are full, gone, or do not listen to its queue; see queues on the dashboard Tasks.",
+		Description: "How long the oldest task instance has waited for a worker. Minutes: workers are full, gone, or do not listen to its queue; see queues on the dashboard Tasks, to which a click leads.",
 		Expr: orZero("max(time() - "+minBy("cluster, dag_id", s.of("airflow_task_instances_oldest_timestamp_seconds", `state="queued"`))+")",
 			s.instancesAreKnown()),
-		Unit: "s", Decimals: new(1.0), Thresholds: thresholds("green", step{120, "orange"}, step{300, "red"}), Nothing: "unknown",
+		Unit: "s", Decimals: new(1.0), Thresholds: thresholds("green", step{120, "orange"}, step{300, "red"}), Links: toTasks(""), Nothing: "unknown",
 	}
 }
 
 func importErrors() number {
 	return number{
 		Title:       "Import errors",
-		Description: "DAG files that do not import: their DAGs vanish or keep old code. Above 0: Airflow's start page lists the files and the errors.",
+		Description: "DAG files that do not import: their DAGs vanish or keep old code. Above 0: Airflow's start page lists the files and the errors; the row Each Airflow leads there.",
 		Expr:        orZero("sum("+fleet.oneOf("cluster, bundle", "airflow_import_errors")+")", fleet.of("airflow_exporter_collector_success", `collector="import_errors"`)+" == 1"),
 		Unit:        "none", Thresholds: noneIsGood(), Nothing: "unknown",
 	}
@@ -105,7 +105,7 @@ func firingAlerts() listing {
 	firing := fleet.of("ALERTS", `alertname=~"Airflow.+"`, `alertstate="firing"`, `severity!="info"`)
 	return listing{
 		Title:       "Firing alerts",
-		Description: "Alerts that fire now, and for how long. The name opens the runbook, which says what it means and what to do.",
+		Description: "Alerts that fire now, and since when what they tell has held; some go on firing for an hour after it ended. The name opens the runbook, which says what it means and what to do.",
 		Queries:     []string{`label_join(time() - ` + alerts + ` and ignoring (alertstate) ` + firing + `, "about", " ", ` + labels + `)`},
 		Columns: []column{
 			{Field: "severity", Name: "Severity", Width: 80, Filled: true, Words: severities()},
@@ -131,7 +131,7 @@ func severities() []dashboard.ValueMapping {
 func brokenDags() listing {
 	return listing{
 		Title:       "DAGs with a problem",
-		Description: "DAGs that are not paused, by what is wrong with them, the worst first: failed, hanging and late, then slow and waiting. Click the DAG for its tasks and what they wait for, open for its page in Airflow.",
+		Description: "DAGs that are not paused, by what is wrong with them, the worst first. For: since the last success of failed ones, beyond the limit of late ones, since the run began of others. Click the DAG for its tasks and what they wait for, open for its page in Airflow.",
 		Queries:     []string{fleet.with("page", dagPage, fleet.problems())},
 		Columns: []column{
 			dagColumn(),
@@ -147,10 +147,11 @@ func brokenDags() listing {
 
 // problemMappings colour what a DAG can have: red is late or lost, orange is going to be.
 func problemMappings() []dashboard.ValueMapping {
-	red := []string{"failed: last run", "hangs: nothing moves", "late: overdue", "late: not created"}
 	m := map[string]dashboard.ValueMappingResult{}
-	for i, name := range red {
-		m[name] = dashboard.ValueMappingResult{Text: new(name), Color: new("red"), Index: new(int32(i))}
+	for i, k := range fleet.problemKinds() {
+		if k.bad {
+			m[k.name] = dashboard.ValueMappingResult{Text: new(k.name), Color: new("red"), Index: new(int32(i))}
+		}
 	}
 	return append(valueMappings(m), dashboard.ValueMapping{RegexMap: &dashboard.RegexMap{
 		Type:    dashboard.MappingTypeRegexToText,
@@ -197,19 +198,27 @@ func unfinishedInstances(s scope) graph {
 func poolUse() ranking {
 	return ranking{
 		Title:       "Pool use",
-		Description: "Share of the slots that are taken, of the 12 fullest pools; unlimited ones have none. At 100 % work waits: the dashboard Tasks tells who holds the pool.",
+		Description: "Share of the slots that are taken, of the 12 fullest pools; unlimited ones have none. At 100 % work waits: click it for the dashboard Tasks, which tells who holds the pool.",
 		Expr: "topk(12, 1 - " + fleet.oneOf("cluster, pool", "airflow_pool_slots", `state="open"`) + " / on (cluster, pool) (" +
 			fleet.oneOf("cluster, pool", "airflow_pool_size_slots") + " > 0))",
 		Legend: "{{cluster}} {{pool}}", Unit: "percentunit", Decimals: new(0.0), Max: new(1.0),
-		Thresholds: thresholds("green", step{0.8, "orange"}, step{0.95, "red"}), Nothing: "unknown",
+		Thresholds: thresholds("green", step{0.8, "orange"}, step{0.95, "red"}), Links: toTasks("&var-pool=${__field.labels.pool}"), Nothing: "unknown",
 	}
 }
+
+// toTasks leads to the dashboard of tasks, for the same Airflows; more are variables of it.
+func toTasks(more string) []dashboard.DashboardLink {
+	return []dashboard.DashboardLink{dataLink("Dashboard of the tasks", "/d/"+tasksUID+"?${datasource:queryparam}&var-cluster=${__field.labels.cluster}"+more+"&${__url_time_range}")}
+}
+
+// lasting are reasons that tell why work does not get on, and not that its run or DAG does not run.
+const lasting = `reason!~"dag_paused|dag_run_not_running"`
 
 func whyTasksWait(s scope) graph {
 	return graph{
 		Title:       "Why tasks wait",
-		Description: "What Airflow itself gives as the reason why task instances that wait do not start. pool_slots: enlarge the pool or see who holds it; none_reported: executor, parallelism or scheduler.",
-		Queries:     []query{{"sum by (reason) (" + s.oneOf("cluster, dag_id, task_id, reason", "airflow_task_instances_blocked") + ")", "{{reason}}"}},
+		Description: "What Airflow itself gives as the reason why task instances do not start, those of queued runs and paused DAGs left out. pool_slots: enlarge the pool or see who holds it; none_reported: executor, parallelism or scheduler.",
+		Queries:     []query{{"sum by (reason) (" + s.oneOf("cluster, dag_id, task_id, reason", "airflow_task_instances_blocked", lasting) + ")", "{{reason}}"}},
 		Unit:        "short", Decimals: new(0.0), Stacked: true, Bars: true, Overrides: reasonOverrides(), Nothing: "Nothing has been waiting.",
 	}
 }

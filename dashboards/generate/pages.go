@@ -53,7 +53,12 @@ func (s scope) with(label string, a address, expr string) string {
 			joined = append(joined, `"`+a.ids[i]+`"`)
 		}
 	}
-	return fmt.Sprintf(`label_join((%s) * on (cluster) group_left (%s) (%s), %q, "", %s)`, expr, strings.Join(taken, ", "), parts, label, strings.Join(joined, ", "))
+	whole := fmt.Sprintf(`label_join((%s) * on (cluster) group_left (%s) (%s), %q, "", %s)`, expr, strings.Join(taken, ", "), parts, label, strings.Join(joined, ", "))
+	// The parts must go: they differ between two addresses, and what a table merges would not fit together.
+	for _, name := range taken {
+		whole = replaced(whole, name, "", "", "")
+	}
+	return whole
 }
 
 func replaced(expr, label, value, from, pattern string) string {

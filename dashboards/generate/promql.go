@@ -73,10 +73,14 @@ func (s scope) failing() string {
 		s.oneOf("cluster, dag_id", "airflow_dag_last_run_end_timestamp_seconds") + " < 86400)"
 }
 
+// overdueLimit is how long a DAG may go without a success, as AirflowDagOverdue has it.
+func (s scope) overdueLimit() string {
+	return "2 * " + maxBy("cluster, dag_id", "max_over_time("+s.of("airflow_dag_schedule_interval_seconds")+"[3h])") + " + 900"
+}
+
 // overdue are the DAGs of AirflowDagOverdue, and since when they have not succeeded.
 func (s scope) overdue() string {
-	return "time() - " + s.oneOf("cluster, dag_id", "airflow_dag_last_success_timestamp_seconds") + " > 2 * " +
-		maxBy("cluster, dag_id", "max_over_time("+s.of("airflow_dag_schedule_interval_seconds")+"[3h])") + " + 900 and " + byDag + " " +
+	return "time() - " + s.oneOf("cluster, dag_id", "airflow_dag_last_success_timestamp_seconds") + " > " + s.overdueLimit() + " and " + byDag + " " +
 		maxBy("cluster, dag_id", "max_over_time("+s.of("airflow_dag_paused")+"[6h])") + " == 0"
 }
 
@@ -114,20 +118,40 @@ func (s scope) blockedLong() string {
 		s.oneOf("cluster, dag_id, task_id, reason", "airflow_task_instances_blocked", `reason=~"pool_slots|missing_pool|dag_concurrency|task_concurrency|none_reported"`) + ") > bool 0)"
 }
 
+// problemKind is one thing that can be wrong with a DAG.
+type problemKind struct {
+	name string // what it is, a colon, and what exactly
+	bad  bool   // its data is late or lost; else it is going to be
+	expr string // the DAGs that have it, and for how long
+}
+
+// problemKinds begin with the worst.
+func (s scope) problemKinds() []problemKind {
+	running := "time() - " + minBy("cluster, dag_id", s.of("airflow_dag_runs_oldest_timestamp_seconds", `state="running"`))
+	ended := "time() - " + s.oneOf("cluster, dag_id", "airflow_dag_last_run_end_timestamp_seconds")
+	succeeded := "time() - " + s.oneOf("cluster, dag_id", "airflow_dag_last_success_timestamp_seconds")
+	return []problemKind{
+		{"failed: last run", true, "(" + succeeded + " or " + ended + ") and " + byDag + " (" + s.failing() + ")"},
+		{"hangs: nothing moves", true, running + " and " + byDag + " (" + s.stalled() + ")"},
+		{"late: overdue", true, "(" + s.overdue() + ") - " + byDag + " (" + s.overdueLimit() + ")"},
+		{"late: not created", true, s.notCreated()},
+		{"late: still queued", false, s.queuedLong()},
+		{"slow: runs too long", false, s.runsLong()},
+		{"waits:", false, s.blockedLong()},
+	}
+}
+
 // problems has a row for each DAG and each thing that is wrong with it, in the label problem. The value is for how long.
 func (s scope) problems() string {
-	named := func(name, expr string) string {
-		return fmt.Sprintf(`label_replace(%s, "problem", "%s", "", "")`, expr, name)
+	var all []string
+	for _, k := range s.problemKinds() {
+		if k.name == "waits:" {
+			all = append(all, `label_replace(`+k.expr+`, "problem", "waits: $1", "reason", "(.+)")`)
+		} else {
+			all = append(all, fmt.Sprintf(`label_replace(%s, "problem", "%s", "", "")`, k.expr, k.name))
+		}
 	}
-	return strings.Join([]string{
-		named("failed: last run", "time() - "+s.oneOf("cluster, dag_id", "airflow_dag_last_run_end_timestamp_seconds")+" and "+byDag+" ("+s.failing()+")"),
-		named("late: overdue", s.overdue()),
-		named("hangs: nothing moves", "time() - "+minBy("cluster, dag_id", s.of("airflow_dag_runs_oldest_timestamp_seconds", `state="running"`))+" and "+byDag+" ("+s.stalled()+")"),
-		named("late: not created", s.notCreated()),
-		named("late: still queued", s.queuedLong()),
-		named("slow: runs too long", s.runsLong()),
-		`label_replace(` + s.blockedLong() + `, "problem", "waits: $1", "reason", "(.+)")`,
-	}, " or ")
+	return strings.Join(all, " or ")
 }
 
 // quantile of a histogram by labels (with a comma behind each, or none), of its classic buckets or, where Prometheus keeps those, its native ones. Nothing, where nothing was counted.

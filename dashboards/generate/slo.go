@@ -33,8 +33,8 @@ var windows = map[string]string{"1 h": "1h", "6 h": "6h"}
 func successIn(window string) number {
 	return number{
 		Title:       "Success, " + window,
-		Description: "Share of the task instances of the last " + window + " that succeeded, in the Airflow where it is lowest. Below 99 % the budget is spent faster than it comes; the table says by which DAGs.",
-		Expr:        "1 - max(" + ratio(windows[window]) + ")",
+		Description: "Share of the task instances of the last " + window + " that succeeded, by Airflow. Below 99 % the budget is spent faster than it comes; the table says by which DAGs.",
+		Expr:        "1 - " + ratio(windows[window]),
 		Unit:        "percentunit", Decimals: new(1.0), Thresholds: thresholds("red", step{0.95, "orange"}, step{objective, "green"}), Nothing: "nothing ran",
 	}
 }
@@ -47,7 +47,7 @@ func burnIn(window string) number {
 	return number{
 		Title:       "Burn rate, " + window,
 		Description: "How many times faster than allowed the budget of failures was spent in the last " + window + ". At 1 it lasts 30 days. Red: the alert AirflowTaskErrorBudgetBurn fires when it goes on.",
-		Expr:        "max(" + ratio(windows[window]) + ") / 0.01",
+		Expr:        ratio(windows[window]) + " / 0.01",
 		Unit:        "suffix: ×", Decimals: new(1.0), Thresholds: thresholds("green", step{1, "orange"}, step{alarm, "red"}), Nothing: "nothing ran",
 	}
 }
@@ -63,8 +63,8 @@ func left() string {
 func budgetLeft() number {
 	return number{
 		Title:       "Budget left",
-		Description: "Share of the failures that 99 % allow in 30 days, or in as many as are known, that is left, in the Airflow with the least. Below zero: the promise is broken; stop what is risky.",
-		Expr:        "min(" + left() + ")",
+		Description: "Share of the failures that 99 % allow in 30 days, or in as many as are known, that is left, by Airflow. Below zero: the promise is broken; stop what is risky.",
+		Expr:        left(),
 		Unit:        "percentunit", Decimals: new(0.0), Thresholds: thresholds("red", step{0, "orange"}, step{0.25, "green"}), Nothing: "unknown",
 	}
 }
@@ -110,9 +110,8 @@ func budgetOverTime() graph {
 func burnOverTime() graph {
 	return graph{
 		Title:       "Burn rate",
-		Description: "How many times faster than allowed the budget goes. The dashed lines are where alerts fire: 14.4 for 15 minutes and an hour, 6 for an hour and 6 hours.",
+		Description: "How many times faster than allowed the budget goes. The dashed lines are where alerts fire: 14.4 for an hour, and the 15 minutes at its end; 6 for 6 hours, and the last of them.",
 		Queries: []query{
-			{ratio("15m") + " / 0.01", "{{cluster}} 15 min"},
 			{ratio("1h") + " / 0.01", "{{cluster}} 1 h"},
 			{ratio("6h") + " / 0.01", "{{cluster}} 6 h"},
 		},

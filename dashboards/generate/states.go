@@ -64,19 +64,19 @@ type reason struct{ name, colour, meaning string }
 func reasons() []reason {
 	return []reason{
 		{"pool_slots", "#fb2c36", "pool is full"},
-		{"missing_pool", "#c10007", "pool does not exist"},
+		{"missing_pool", "#f6339a", "pool does not exist"},
 		{"dag_concurrency", "#ea5800", "max_active_tasks of the DAG"},
 		{"task_concurrency", "#d08700", "max_active_tis of the task"},
 		{"none_reported", "#ad46ff", "no reason given"},
-		{"depends_on_past", "#0084d1", "earlier run"},
-		{"trigger_rule", "#0092b8", "upstream tasks"},
-		{"mapped_dependency", "#00a6a6", "tasks it is mapped over"},
-		{"not_yet_mapped", "#5a9a6e", "its mapping"},
+		{"depends_on_past", "#5b8def", "earlier run"},
+		{"trigger_rule", "#00a6a6", "upstream tasks"},
+		{"mapped_dependency", "#5a9a6e", "tasks it is mapped over"},
+		{"not_yet_mapped", "#8f9f3b", "its mapping"},
 		{"dag_paused", "#788ba1", "DAG is paused"},
 		{"dag_run_not_running", "#8a8178", "run is queued"},
 		{"date", "#b08a5a", "its date"},
 		{"not_yet_rescheduled", "#8e51ff", "next poke"},
-		{"previously_skipped", "#f6339a", "skipped before"},
+		{"previously_skipped", "#b56576", "skipped before"},
 		{"backfill", "#62748e", "a backfill"},
 		{"other", "#c800de", "another check"},
 	}
@@ -100,6 +100,17 @@ func reasonMappings() []dashboard.ValueMapping {
 
 func valueMappings(m map[string]dashboard.ValueMappingResult) []dashboard.ValueMapping {
 	return []dashboard.ValueMapping{{ValueMap: &dashboard.ValueMap{Type: dashboard.MappingTypeValueToText, Options: m}}}
+}
+
+// unknownIsGrey is for the gaps of a timeline.
+func unknownIsGrey() []dashboard.ValueMapping {
+	return []dashboard.ValueMapping{{SpecialValueMap: &dashboard.SpecialValueMap{
+		Type: dashboard.MappingTypeSpecialValue,
+		Options: dashboard.DashboardSpecialValueMapOptions{
+			Match:  dashboard.SpecialValueMatchNullAndNan,
+			Result: dashboard.ValueMappingResult{Text: new("unknown"), Color: new("#62748e"), Index: new(int32(99))},
+		},
+	}}}
 }
 
 // worded maps numbers to words with a colour: the n-th word belongs to n.

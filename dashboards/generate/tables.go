@@ -185,6 +185,11 @@ func toDag(cluster, dagID string) string {
 	return "/d/" + dagUID + "?${datasource:queryparam}&var-cluster=" + cluster + "&var-dag_id=" + dagID + "&${__url_time_range}"
 }
 
+// toTasksOf is the dashboard of tasks, for one DAG.
+func toTasksOf(cluster, dagID string) []dashboard.DashboardLink {
+	return []dashboard.DashboardLink{dataLink("Dashboard of the tasks", "/d/"+tasksUID+"?${datasource:queryparam}&var-cluster="+cluster+"&var-dag_id="+dagID+"&${__url_time_range}")}
+}
+
 // dataLink leads to another dashboard.
 func dataLink(title, url string) dashboard.DashboardLink {
 	return dashboard.DashboardLink{Title: title, Type: dashboard.DashboardLinkTypeLink, Url: &url, Tags: []string{}}

@@ -121,7 +121,7 @@ func blockedTasks() listing {
 	return listing{
 		Title:       "Why they wait",
 		Description: "Tasks whose instances wait, and for what, but for those of paused DAGs and queued runs. Click the task for its page in Airflow; what to do is in the runbook of AirflowTasksBlocked.",
-		Queries:     []string{selected.with("page", taskPage, "topk(100, "+selected.oneOf("cluster, dag_id, task_id, reason", "airflow_task_instances_blocked", `reason!~"dag_paused|dag_run_not_running"`)+")")},
+		Queries:     []string{selected.with("page", taskPage, "topk(100, "+selected.oneOf("cluster, dag_id, task_id, reason", "airflow_task_instances_blocked", lasting)+")")},
 		Columns: []column{
 			dagColumn(),
 			taskColumn(),
@@ -147,7 +147,8 @@ func pools() listing {
 		Queries: []string{
 			fleet.with("page", poolsPage, fleet.oneOf("cluster, pool", "airflow_pool_size_slots", poolMatcher)),
 			slots("open"), slots("running"), slots("queued"), slots("deferred"), slots("scheduled"),
-			"time() - " + minBy("cluster, pool", fleet.of("airflow_pool_oldest_timestamp_seconds", `state="scheduled"`, poolMatcher)),
+			"time() - " + minBy("cluster, pool", fleet.of("airflow_pool_oldest_timestamp_seconds", `state="scheduled"`, poolMatcher)) +
+				" and on (cluster, pool) " + fleet.oneOf("cluster, pool", "airflow_pool_size_slots"),
 		},
 		Columns: []column{
 			{Field: "pool", Name: "Pool"},
@@ -172,7 +173,7 @@ func poolUseOverTime() graph {
 		Description: "Share of the slots that are taken; unlimited pools have none. Since when a pool is full tells which run filled it.",
 		Queries: []query{{"1 - " + fleet.oneOf("cluster, pool", "airflow_pool_slots", `state="open"`, poolMatcher) + " / on (cluster, pool) (" +
 			fleet.oneOf("cluster, pool", "airflow_pool_size_slots", poolMatcher) + " > 0)", "{{cluster}} {{pool}}"}},
-		Unit: "percentunit", Max: new(1.0), Thresholds: thresholds("transparent", step{0.8, "orange"}, step{0.95, "red"}), Nothing: "unknown",
+		Unit: "percentunit", Max: new(1.0), Interval: "5m", Thresholds: thresholds("transparent", step{0.8, "orange"}, step{0.95, "red"}), Nothing: "unknown",
 	}
 }
 
