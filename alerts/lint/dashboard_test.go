@@ -92,12 +92,23 @@ func TestDashboardsMayPickOneAndShowNativeHistograms(t *testing.T) {
 	findings, err := newLinter(t).Dashboard(write(t, "board.json", `{"panels": [{"type": "stat", "title": "P", "targets": [
 		{"expr": "max by (cluster) (airflow_up) * on (cluster) group_left (url) (0 * label_replace(topk by (cluster) (1, max by (cluster, url) (airflow_info)), \"base\", \"$1\", \"url\", \"(.*)\") + 1)"},
 		{"expr": "sum by (le) (increase(airflow_task_queue_wait_seconds_bucket[5m])) or on () sum(increase(airflow_task_queue_wait_seconds[5m]))"},
+		{"expr": "max by (cluster) (airflow_up) * on (cluster) group_left (url) (topk by (cluster) (1, max by (cluster, url) (airflow_info)) or on (cluster) max by (cluster) (airflow_up))"},
+		{"expr": "max by (cluster) (airflow_up) * on (cluster) group_left (url) (topk by (cluster) (1, max by (cluster, url) (airflow_info)) or max by (cluster) (airflow_up))"},
+		{"expr": "60 * sum(rate(airflow_task_queue_wait_seconds[5m]))"},
+		{"expr": "max(rate(airflow_task_queue_wait_seconds[5m]))"},
+		{"expr": "abs(rate(airflow_task_queue_wait_seconds[5m]))"},
+		{"expr": "histogram_quantile(0.9, vector(1))"},
+		{"expr": "max by (cluster) (histogram_sum(rate(airflow_task_queue_wait_seconds[5m])))"},
 		{"expr": "max by (cluster) (airflow_up) unless max by (cluster) (airflow_up offset $__rate_interval)"},
 		{"expr": "sum(airflow_task_queue_wait_seconds)"}]}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"airflow_task_queue_wait_seconds is a histogram: use its _bucket, _sum or _count"}
+	const whole = "airflow_task_queue_wait_seconds is a histogram: use its _bucket, _sum or _count"
+	want := []string{
+		"* fails when there are two series that differ in url only: aggregate the side", whole, whole,
+		"histogram_quantile() of vector(1), which has no label le", whole,
+	}
 	if !slices.Equal(messages(findings), want) {
 		t.Errorf("got %q, want %q", messages(findings), want)
 	}

@@ -60,7 +60,7 @@ func (l *Linter) checkKind(v *parser.VectorSelector, path []parser.Node, report 
 		f := l.families[name]
 		switch {
 		case f == nil:
-		case f.kind == histogram && !(isRate(function) && !computed(path)):
+		case f.kind == histogram && (!isRate(function) || needsNumbers(path)):
 			report("%s is a histogram: use its _bucket, _sum or _count", name)
 		case f.kind == gauge && isRate(function):
 			report("%s() of the gauge %s", function, name)
@@ -70,16 +70,25 @@ func (l *Linter) checkKind(v *parser.VectorSelector, path []parser.Node, report 
 	}
 }
 
-// computed tells whether a selector is part of a calculation or comparison, which takes numbers and no native histograms.
-func computed(path []parser.Node) bool {
+// needsNumbers tells whether a selector is part of what native histograms are not for: they can be summed, averaged and
+// scaled, and read by the functions for histograms. max, min and topk drop them without a word.
+func needsNumbers(path []parser.Node) bool {
 	for _, n := range slices.Backward(path) {
 		switch x := n.(type) {
 		case *parser.Call:
-			if strings.HasPrefix(x.Func.Name, "histogram_") {
+			switch {
+			case strings.HasPrefix(x.Func.Name, "histogram_"):
 				return false
+			case !isRate(x.Func.Name) && x.Func.Name != "label_replace" && x.Func.Name != "label_join":
+				return true
+			}
+		case *parser.AggregateExpr:
+			if !slices.Contains([]parser.ItemType{parser.SUM, parser.AVG, parser.COUNT, parser.GROUP}, x.Op) {
+				return true
 			}
 		case *parser.BinaryExpr:
-			if !x.Op.IsSetOperator() {
+			scaled := (x.Op == parser.MUL || x.Op == parser.DIV) && (x.LHS.Type() == parser.ValueTypeScalar || x.RHS.Type() == parser.ValueTypeScalar)
+			if !x.Op.IsSetOperator() && !scaled {
 				return true
 			}
 		}
@@ -89,16 +98,16 @@ func computed(path []parser.Node) bool {
 
 // native tells whether all that an expression selects are whole histograms.
 func (l *Linter) native(e parser.Expr) bool {
-	all := true
+	all, some := true, false
 	parser.Inspect(e, func(n parser.Node, _ []parser.Node) error {
 		if v, ok := n.(*parser.VectorSelector); ok {
 			for _, name := range l.names(v) {
-				all = all && l.families[name] != nil && l.families[name].kind == histogram
+				all, some = all && l.families[name] != nil && l.families[name].kind == histogram, true
 			}
 		}
 		return nil
 	})
-	return all
+	return all && some
 }
 
 // around is the innermost function around a selector, and whether the values of the series do not matter.
@@ -180,6 +189,9 @@ func (l *Linter) checkMatching(x *parser.BinaryExpr, report reporter) {
 	if match.Card == parser.CardOneToMany {
 		one, other, oneSide = left, right, x.LHS
 	}
+	if match.Card != parser.CardOneToOne {
+		one = l.widest(oneSide)
+	}
 	if match.On && !x.Op.IsSetOperator() && (match.Card == parser.CardOneToOne || !onePer(oneSide, compared)) {
 		twice := missing(one, one.only(compared))
 		if match.Card == parser.CardOneToOne {
@@ -200,9 +212,14 @@ func (l *Linter) checkMatching(x *parser.BinaryExpr, report reporter) {
 func onePer(e parser.Expr, labels []string) bool {
 	switch x := unwrap(e).(type) {
 	case *parser.AggregateExpr:
+		if x.Without || slices.ContainsFunc(x.Grouping, func(l string) bool { return !slices.Contains(labels, l) }) {
+			return false
+		}
+		if x.Op != parser.TOPK && x.Op != parser.BOTTOMK {
+			return x.Op != parser.LIMITK && x.Op != parser.LIMIT_RATIO && x.Op != parser.COUNT_VALUES
+		}
 		n, ok := x.Param.(*parser.NumberLiteral)
-		return ok && n.Val == 1 && (x.Op == parser.TOPK || x.Op == parser.BOTTOMK) && !x.Without &&
-			!slices.ContainsFunc(x.Grouping, func(l string) bool { return !slices.Contains(labels, l) })
+		return ok && n.Val == 1
 	case *parser.Call:
 		if x.Func.Name != "label_replace" && x.Func.Name != "label_join" {
 			return false
@@ -211,8 +228,11 @@ func onePer(e parser.Expr, labels []string) bool {
 		return ok && !slices.Contains(labels, made.Val) && onePer(x.Args[0], labels)
 	case *parser.BinaryExpr:
 		switch {
+		case x.Op == parser.LOR:
+			on := x.VectorMatching.On && !slices.ContainsFunc(x.VectorMatching.MatchingLabels, func(l string) bool { return !slices.Contains(labels, l) })
+			return on && onePer(x.LHS, labels) && onePer(x.RHS, labels)
 		case x.Op.IsSetOperator():
-			return false
+			return onePer(x.LHS, labels)
 		case x.LHS.Type() == parser.ValueTypeScalar:
 			return onePer(x.RHS, labels)
 		case x.RHS.Type() == parser.ValueTypeScalar:
@@ -220,6 +240,20 @@ func onePer(e parser.Expr, labels []string) bool {
 		}
 	}
 	return false
+}
+
+// widest has all labels that series of e may have: with an or, those of both sides.
+func (l *Linter) widest(e parser.Expr) shape {
+	x, ok := unwrap(e).(*parser.BinaryExpr)
+	if !ok || x.Op != parser.LOR {
+		return l.shapeOf(e)
+	}
+	wide := maps.Clone(l.widest(x.LHS))
+	if wide == nil {
+		return l.widest(x.RHS)
+	}
+	maps.Copy(wide, l.widest(x.RHS))
+	return wide
 }
 
 // missing are the labels of a that b does not have.

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
-	"strings"
 	"testing"
 )
 
@@ -67,7 +65,12 @@ type shownPanel struct {
 		Instant, Range                bool
 		Datasource                    *shownSource
 	}
-	Options     map[string]any
+	Options         map[string]any
+	Transformations []struct {
+		Options struct {
+			Include struct{ Names []string }
+		}
+	}
 	FieldConfig struct {
 		Defaults struct {
 			Unit, NoValue string
@@ -155,6 +158,9 @@ func TestFramesFollowTheConventions(t *testing.T) {
 			t.Errorf("%s: firing alerts are no annotation", uid)
 		}
 		for _, a := range b.Annotations.List {
+			for _, name := range ofAllClusters(a.Expr) {
+				t.Errorf("%s: annotation %s: %s of all clusters", uid, a.Name, name)
+			}
 			if !a.Enable || a.TitleFormat == "" || a.Datasource == nil || a.Datasource.UID != "${datasource}" {
 				t.Errorf("%s: annotation %s: %+v", uid, a.Name, a)
 			}
@@ -178,96 +184,21 @@ func TestVariablesFollowTheConventions(t *testing.T) {
 				t.Errorf("%s: $%s: all is %q", uid, v.Name, v.AllValue)
 			}
 		}
-		if len(names) < 2 || names[0] != "datasource" || names[1] != "cluster" {
-			t.Errorf("%s: variables %v do not begin with datasource, cluster", uid, names)
+		if len(names) < 2 || names[0] != "datasource" || names[1] != "cluster" && names[1] != "airflow" {
+			t.Errorf("%s: variables %v do not begin with the data source and the Airflow", uid, names)
 		}
 	}
 }
 
-func TestPanelsHaveIDsOfTheirOwn(t *testing.T) {
+// The list of dashboards hands variables over by name: all values, or several, to one that takes one would show nothing.
+func TestVariablesOfOneNameTakeTheSame(t *testing.T) {
+	multi := map[string]bool{}
 	for uid, b := range shown(t) {
-		seen := map[int]string{}
-		for _, p := range append(slices.Clone(b.Panels), b.drawn()...) {
-			if other, ok := seen[p.ID]; p.ID == 0 || ok && other != p.Title {
-				t.Errorf("%s: %q and %q have the id %d", uid, other, p.Title, p.ID)
+		for _, v := range b.Templating.List {
+			if m, ok := multi[v.Name]; ok && m != v.Multi {
+				t.Errorf("%s: $%s takes several: %v, elsewhere: %v", uid, v.Name, v.Multi, m)
 			}
-			seen[p.ID] = p.Title
-		}
-	}
-}
-
-func TestPanelsFillTheGridWithoutOverlap(t *testing.T) {
-	for uid, b := range shown(t) {
-		open := []shownPanel{}
-		for _, p := range b.Panels {
-			open = append(open, p)
-			if p.Type == "row" && p.Collapsed {
-				for _, wrong := range gaps(p.Panels) {
-					t.Errorf("%s: row %s: %s", uid, p.Title, wrong)
-				}
-			}
-		}
-		for _, wrong := range gaps(open) {
-			t.Errorf("%s: %s", uid, wrong)
-		}
-	}
-}
-
-// gaps are cells of the grid, between the first and the last panel, that are in no panel or in two.
-func gaps(panels []shownPanel) []string {
-	var wrong []string
-	owners := map[[2]int][]string{}
-	top, bottom := 1<<30, 0
-	for _, p := range panels {
-		top, bottom = min(top, p.GridPos.Y), max(bottom, p.GridPos.Y+p.GridPos.H)
-		for x := p.GridPos.X; x < p.GridPos.X+p.GridPos.W; x++ {
-			for y := p.GridPos.Y; y < p.GridPos.Y+p.GridPos.H; y++ {
-				owners[[2]int{x, y}] = append(owners[[2]int{x, y}], p.Title)
-			}
-		}
-		if p.GridPos.X+p.GridPos.W > 24 {
-			wrong = append(wrong, p.Title+" leaves the grid")
-		}
-	}
-	for y := top; y < bottom; y++ {
-		for x := range 24 {
-			if o := owners[[2]int{x, y}]; len(o) != 1 {
-				wrong = append(wrong, fmt.Sprintf("column %d, line %d: %q", x, y, o))
-			}
-		}
-	}
-	return wrong
-}
-
-func TestGapsAndOverlapsAreFound(t *testing.T) {
-	at := func(title string, x, y, w, h int) shownPanel {
-		p := shownPanel{Title: title}
-		p.GridPos.X, p.GridPos.Y, p.GridPos.W, p.GridPos.H = x, y, w, h
-		return p
-	}
-	for want, panels := range map[string][]shownPanel{
-		"[]":                             {at("a", 0, 0, 12, 2), at("b", 12, 0, 12, 2)},
-		`[column 23, line 0: []]`:        {at("a", 0, 0, 12, 1), at("b", 12, 0, 11, 1)},
-		`[column 11, line 0: ["a" "b"]]`: {at("a", 0, 0, 12, 1), at("b", 11, 0, 13, 1)},
-		`[b leaves the grid]`:            {at("a", 0, 0, 12, 1), at("b", 12, 0, 13, 1)},
-	} {
-		if got := fmt.Sprint(gaps(panels)); got != want {
-			t.Errorf("got %s, want %s", got, want)
-		}
-	}
-}
-
-// A dashboard asks for all its open panels at once.
-func TestNotTooManyPanelsAreOpen(t *testing.T) {
-	for uid, b := range shown(t) {
-		open := 0
-		for _, p := range b.Panels {
-			if p.Type != "row" {
-				open++
-			}
-		}
-		if open > 15 {
-			t.Errorf("%s opens %d panels", uid, open)
+			multi[v.Name] = v.Multi
 		}
 	}
 }
@@ -321,12 +252,43 @@ func TestPanelsAskTheDataSourceThatWasChosen(t *testing.T) {
 			if slices.Contains([]string{"stat", "bargauge", "table"}, p.Type) != q.Instant {
 				wrong = append(wrong, q.RefID+": a "+p.Type+" with an instant query: "+fmt.Sprint(q.Instant))
 			}
-			if !strings.Contains(q.Expr, `cluster=~"$cluster"`) && !strings.Contains(q.Expr, `cluster="$cluster"`) {
-				wrong = append(wrong, q.RefID+": all clusters")
+			for _, name := range ofAllClusters(q.Expr) {
+				wrong = append(wrong, q.RefID+": "+name+" of all clusters")
 			}
 		}
 		return wrong
 	})
+}
+
+var selectors = regexp.MustCompile(`\b((?:airflow|process|scrape|ALERTS|cluster\w*:)[\w:]*)(\{cluster=~"\$cluster"|\{cluster="\$airflow")?`)
+
+// ofAllClusters are the metrics in expr that are not those of the chosen Airflows only.
+func ofAllClusters(expr string) []string {
+	var names []string
+	unquoted := regexp.MustCompile(`label_(replace|join)\(|"[^"]*"`).ReplaceAllStringFunc(expr, func(text string) string {
+		if text == `"$cluster"` || text == `"$airflow"` {
+			return text
+		}
+		return ""
+	})
+	for _, m := range selectors.FindAllStringSubmatch(unquoted, -1) {
+		if m[2] == "" {
+			names = append(names, m[1])
+		}
+	}
+	return names
+}
+
+func TestASelectorWithoutItsClusterIsFound(t *testing.T) {
+	for expr, want := range map[string]string{
+		`max by (cluster) (airflow_up{cluster=~"$cluster"}) == 0 and on (cluster) airflow_info`:                                  "[airflow_info]",
+		`sum(cluster_dag:x:rate5m{state="failed"})`:                                                                              "[cluster_dag:x:rate5m]",
+		`airflow_up{cluster="$airflow",job="airflow_up"} or label_replace(ALERTS{cluster=~"$cluster"}, "airflow_x", "", "", "")`: "[]",
+	} {
+		if got := fmt.Sprint(ofAllClusters(expr)); got != want {
+			t.Errorf("%s: got %s, want %s", expr, got, want)
+		}
+	}
 }
 
 // fixedWindows are those that the rules have, too; a number that is shown now needs no window that goes with the width of a graph.
@@ -375,83 +337,5 @@ func TestHeatMapsSayThatTheirBucketsAreCounted(t *testing.T) {
 	})
 	if maps == 0 {
 		t.Error("there is no heat map")
-	}
-}
-
-var interpolated = regexp.MustCompile(`\$\{([A-Za-z_]\w*)`)
-
-// A link that names a dashboard that is not there, or a column that the table lacks, leads nowhere.
-func TestLinksLeadSomewhere(t *testing.T) {
-	uids := shown(t)
-	dags, pages := 0, 0
-	eachPanel(t, func(_ shownBoard, p shownPanel) []string {
-		var wrong []string
-		fields := map[string]bool{}
-		for _, o := range p.FieldConfig.Overrides {
-			fields[o.Matcher.Options] = true
-		}
-		links := slices.Clone(p.FieldConfig.Defaults.Links)
-		for _, o := range p.FieldConfig.Overrides {
-			for _, property := range o.Properties {
-				if property.ID == "links" {
-					var some []shownLink
-					if err := json.Unmarshal(property.Value, &some); err != nil {
-						wrong = append(wrong, err.Error())
-					}
-					links = append(links, some...)
-				}
-			}
-		}
-		for _, l := range links {
-			if rest, ok := strings.CutPrefix(l.URL, "/d/"); ok {
-				dags++
-				uid, _, _ := strings.Cut(rest, "?")
-				if _, ok := uids[uid]; !ok {
-					wrong = append(wrong, "no dashboard "+uid)
-				}
-				if l.TargetBlank || !strings.Contains(l.URL, "${datasource:queryparam}") || !strings.Contains(l.URL, "${__url_time_range}") || !strings.Contains(l.URL, "var-cluster=") {
-					wrong = append(wrong, "it forgets the data source, the cluster or the time: "+l.URL)
-				}
-			} else {
-				pages++
-				if !l.TargetBlank {
-					wrong = append(wrong, "it leaves Grafana in the same tab: "+l.URL)
-				}
-			}
-			for _, field := range regexp.MustCompile(`\$\{__data\.fields\.(\w+)`).FindAllStringSubmatch(l.URL, -1) {
-				if !fields[field[1]] && field[1] != "cluster" {
-					wrong = append(wrong, "there is no column "+field[1])
-				}
-			}
-		}
-		return wrong
-	})
-	if dags < 10 || pages < 10 {
-		t.Errorf("only %d links to dashboards and %d to Airflow and runbooks", dags, pages)
-	}
-}
-
-func TestVariablesAreDefinedAndUsed(t *testing.T) {
-	for uid, text := range committed(t) {
-		var b shownBoard
-		if err := json.Unmarshal(text, &b); err != nil {
-			t.Fatal(err)
-		}
-		used := map[string]bool{}
-		for _, m := range append(interpolated.FindAllSubmatch(text, -1), regexp.MustCompile(`\$([A-Za-z_]\w*)`).FindAllSubmatch(text, -1)...) {
-			if name := string(m[1]); !strings.HasPrefix(name, "__") {
-				used[name] = true
-			}
-		}
-		defined := map[string]bool{}
-		for _, v := range b.Templating.List {
-			defined[v.Name] = true
-		}
-		if !maps.Equal(used, defined) {
-			t.Errorf("%s: used %v, defined %v", uid, slices.Sorted(maps.Keys(used)), slices.Sorted(maps.Keys(defined)))
-		}
-		if bytes.Contains(text, []byte(`"datasource": null`)) {
-			t.Errorf("%s: a datasource is null", uid)
-		}
 	}
 }

@@ -10,15 +10,19 @@ import (
 
 // singleDag asks of one DAG how its runs are, and which task is the reason.
 func singleDag() board {
-	cluster := variable("cluster", "Cluster", "label_values(airflow_up, cluster)")
-	dag := variable("dag_id", "DAG", `label_values(airflow_dag_info{cluster="$cluster"}, dag_id)`)
+	// Names of their own: from the other dashboards several values, or all, would come along.
+	airflow := variable("airflow", "Cluster", "label_values(airflow_up, cluster)")
+	dag := variable("dag", "DAG", `label_values(airflow_dag_info{cluster="$airflow"}, dag_id)`)
 	page := hidden(variable("page", "Page in Airflow", "query_result("+oneDag.with("page", dagPage, oneDag.oneOf("cluster, dag_id", "airflow_dag_info"))+")"), `/page="([^"]+)"/`)
 	return board{
 		UID: dagUID, Title: "Airflow / DAG",
 		Description: "One DAG: how its runs are, which of its tasks fail or wait, and why.",
-		Variables:   []dashboard.VariableModel{cluster, dag, page},
-		Links:       []dashboard.DashboardLink{toAirflow("Open this DAG in Airflow", "${page:raw}", "Its page in Airflow, in a new tab")},
-		Annotations: []dashboard.AnnotationQuery{oneDag.firing(`dag_id="$dag_id"`)},
+		Variables:   []dashboard.VariableModel{airflow, dag, page},
+		Links: []dashboard.DashboardLink{
+			toAirflow("Open this DAG in Airflow", "${page:raw}", "Its page in Airflow, in a new tab"),
+			toItsTasks(),
+		},
+		Annotations: []dashboard.AnnotationQuery{oneDag.firing(`dag_id="$dag"`)},
 		Rows: []row{
 			{Title: "Is it well?", Lines: []line{
 				{4, []panel{lastRun().wide(4), sinceSuccess().wide(4), nextRun().wide(4), lastRunTook().wide(4), runningFor().wide(4), problem().wide(4)}},
@@ -60,8 +64,8 @@ func nextRun() number {
 	return number{
 		Title:       "Next run in",
 		Description: "When Airflow is going to create the next run. Below zero: it is late; the scheduler is behind, or too many runs are active.",
-		Expr:        oneDag.oneOf("cluster, dag_id", "airflow_dag_next_run_timestamp_seconds") + " - time() " + oneDag.isNotPaused(),
-		Unit:        "s", Decimals: new(1.0), Thresholds: thresholds("red", step{-600, "text"}), Quiet: true, Nothing: "paused or no schedule",
+		Expr:        oneDag.oneOf("cluster, dag_id", "airflow_dag_next_run_timestamp_seconds") + " - time() " + oneDag.isNotPaused() + oneDag.isNotHeldBack(),
+		Unit:        "s", Decimals: new(1.0), Thresholds: thresholds("red", step{-600, "text"}), Quiet: true, Nothing: "held back or no schedule",
 	}
 }
 
@@ -86,7 +90,7 @@ func runningFor() number {
 // problem is the worst one of the table of the Overview, or what else holds it back.
 func problem() number {
 	var parts []string
-	words := []state{{"none", success}, {"paused", queued}, {"max_active_runs", "#d08700"}}
+	words := []state{{"none", success}, {"max_active_runs", "#d08700"}, {"paused", queued}}
 	kinds := oneDag.problemKinds()
 	for i, k := range slices.Backward(kinds) { // the worst is the first one, and the last word
 		short, _, _ := strings.Cut(k.name, ":")
@@ -97,7 +101,8 @@ func problem() number {
 		words = append(words, state{short, colour})
 		parts = append([]string{fmt.Sprintf("%d * group by (cluster, dag_id) (%s)", len(kinds)-i+2, k.expr)}, parts...)
 	}
-	parts = append(parts, "2 * ("+oneDag.oneOf("cluster, dag_id", "airflow_dag_at_max_active_runs")+" == 1)", oneDag.oneOf("cluster, dag_id", "airflow_dag_paused"))
+	paused := oneDag.oneOf("cluster, dag_id", "airflow_dag_paused")
+	parts = append(parts, "2 * ("+paused+" == 1)", oneDag.oneOf("cluster, dag_id", "airflow_dag_at_max_active_runs")+" == 1", paused)
 	return number{
 		Title:       "Problem",
 		Description: "The worst that can be said of it now, as the table of the Overview has it. hangs, waits: see what its tasks wait for; failed: see the table of tasks; late, slow: see its runs; max_active_runs: older runs must end first.",
@@ -107,8 +112,9 @@ func problem() number {
 }
 
 func tasksOfDag() listing {
+	// Minute by minute, so that what an exporter counted before it was replaced is not lost.
 	count := func(metric string, matchers ...string) string {
-		return "round(" + maxBy("cluster, dag_id, task_id", "increase("+oneDag.of(metric, matchers...)+"[$__range])") + ")"
+		return "round(60 * sum_over_time((" + maxBy("cluster, dag_id, task_id", "rate("+oneDag.of(metric, matchers...)+"[5m])") + ")[$__range:1m]))"
 	}
 	return listing{
 		Title:       "Tasks",

@@ -34,7 +34,7 @@ func dagsActive() number {
 	return number{
 		Title:       "DAGs not paused",
 		Description: "How many DAGs Airflow may run. Fewer than yesterday: DAGs were paused or removed, their files do not import, or the exporter's account lost rights.",
-		Expr:        "count(" + selected.oneOf("cluster, dag_id", "airflow_dag_paused") + " == 0)",
+		Expr:        selected.countOrZero(selected.oneOf("cluster, dag_id", "airflow_dag_paused")+" == 0", selected.of("airflow_dag_paused")),
 		Unit:        "none", Nothing: "unknown",
 	}
 }
@@ -43,7 +43,7 @@ func dagsStalled() number {
 	return number{
 		Title:       "DAGs stalled",
 		Description: "DAGs with a running run in which nothing has moved for 5 minutes. Above 0: the run waits for something that does not come; open the DAG, and read what its tasks wait for.",
-		Expr:        countOrZero(selected.stalled(), selected.waitsAreKnown()),
+		Expr:        selected.countOrZero(selected.stalled(), selected.waitsAreKnown()),
 		Unit:        "none", Thresholds: noneIsGood(), Nothing: "unknown",
 	}
 }
@@ -52,7 +52,7 @@ func dagsHeldBack() number {
 	return number{
 		Title:       "At max_active_runs",
 		Description: "DAGs for which Airflow creates no run because too many are active. Normal while a DAG catches up; else its runs are too slow, or one of them hangs.",
-		Expr:        countOrZero(selected.oneOf("cluster, dag_id", "airflow_dag_at_max_active_runs")+" == 1 "+selected.isNotPaused(), selected.of("airflow_dag_paused")),
+		Expr:        selected.countOrZero(selected.oneOf("cluster, dag_id", "airflow_dag_at_max_active_runs")+" == 1 "+selected.isNotPaused(), selected.of("airflow_dag_paused")),
 		Unit:        "none", Nothing: "unknown",
 	}
 }
@@ -61,7 +61,7 @@ func dagsPaused() number {
 	return number{
 		Title:       "DAGs paused",
 		Description: "DAGs that somebody paused: they never alert. The last row lists them; un-pause what was forgotten.",
-		Expr:        countOrZero(selected.oneOf("cluster, dag_id", "airflow_dag_paused")+" == 1", selected.of("airflow_dag_paused")),
+		Expr:        selected.countOrZero(selected.oneOf("cluster, dag_id", "airflow_dag_paused")+" == 1", selected.of("airflow_dag_paused")),
 		Unit:        "none", Nothing: "unknown",
 	}
 }
@@ -72,12 +72,13 @@ func eachDag() listing {
 		Title:       "DAGs that are not paused",
 		Description: "One row for each DAG, failed ones first. Filter by owner or schedule in the heading; click the DAG for its tasks and runs, open for its page in Airflow.",
 		Queries: []string{
-			selected.with("page", dagPage, notPaused(selected.oneOf("cluster, dag_id, owners, schedule", "airflow_dag_info"))),
+			// Two exporters may have listed it before and after a change.
+			selected.with("page", dagPage, notPaused("topk by (cluster, dag_id) (1, "+selected.oneOf("cluster, dag_id, owners, schedule", "airflow_dag_info")+")")),
 			notPaused(selected.oneOf("cluster, dag_id", "airflow_dag_last_run_state", `state="failed"`)),
 			notPaused("time() - " + selected.oneOf("cluster, dag_id", "airflow_dag_last_run_end_timestamp_seconds")),
 			notPaused(selected.oneOf("cluster, dag_id", "airflow_dag_last_run_duration_seconds")),
 			notPaused("time() - " + selected.oneOf("cluster, dag_id", "airflow_dag_last_success_timestamp_seconds")),
-			notPaused(selected.oneOf("cluster, dag_id", "airflow_dag_next_run_timestamp_seconds") + " - time()"),
+			notPaused(selected.oneOf("cluster, dag_id", "airflow_dag_next_run_timestamp_seconds")+" - time()") + selected.isNotHeldBack(),
 			notPaused(selected.oneOf("cluster, dag_id", "airflow_dag_runs", `state="running"`)),
 			"round(sum by (cluster, dag_id) (" + maxBy("cluster, dag_id, run_type", "increase("+selected.of("airflow_dag_runs_finished_total", `state="failed"`)+"[$__range])") + ")) " + selected.isNotPaused(),
 		},
@@ -111,8 +112,8 @@ func lastRuns() timeline {
 		Title:       "Last finished run",
 		Description: "How the last finished run had ended at each time, of the DAGs that were failed at some time here. Many turning red at once have a common cause; one that stays red is broken by itself.",
 		Queries: []query{{
-			state + " and " + byDag + " topk(25, " + maxBy("cluster, dag_id", "avg_over_time("+selected.of("airflow_dag_last_run_state", `state="failed"`)+"[$__range] @ end())") + " > 0)",
-			"{{dag_id}}",
+			state + " and " + byDag + " topk(25, " + maxBy("cluster, dag_id", "avg_over_time("+selected.of("airflow_dag_last_run_state", `state="failed"`)+"[$__range] @ end())") + " > 0) " + selected.isNotPaused(),
+			"{{dag_id}} {{cluster}}",
 		}},
 		Words:   lastRunWords(),
 		Nothing: "none failed, or unknown",
@@ -124,9 +125,9 @@ func failingOverTime() graph {
 		Title:       "Failing, overdue and stalled DAGs",
 		Description: "How many DAGs had each problem at each time, paused ones left out. It tells when trouble began: look there for a deployment, or what else broke.",
 		Queries: []query{
-			{countOrZero(selected.failing(), selected.runsAreKnown()), "last run failed"},
-			{countOrZero(selected.overdue(), selected.runsAreKnown()), "overdue"},
-			{countOrZero(selected.stalled(), selected.waitsAreKnown()), "stalled"},
+			{selected.countOrZero(selected.failing(), selected.runsAreKnown()), "last run failed"},
+			{selected.countOrZero(selected.of(overdue)+" == 1", selected.of(overdue)), "overdue"},
+			{selected.countOrZero(selected.stalled(), selected.waitsAreKnown()), "stalled"},
 		},
 		Unit: "none", Decimals: new(0.0), Stepped: true,
 		Overrides: []dashboard.DashboardFieldConfigSourceOverrides{
@@ -140,8 +141,8 @@ func slowest() listing {
 	return listing{
 		Title:       "Longest last runs",
 		Description: "The 10 DAGs whose last finished run took longest. Where to look first when there is not enough time in the night.",
-		Queries:     []string{"topk(10, " + selected.oneOf("cluster, dag_id", "airflow_dag_last_run_duration_seconds") + ")"},
-		Columns:     []column{dagColumn(), {Field: "Value", Name: "Took", Unit: "s", Decimals: new(1.0), Width: 190, Bar: true}},
+		Queries:     []string{"topk(10, " + selected.oneOf("cluster, dag_id", "airflow_dag_last_run_duration_seconds") + " " + selected.isNotPaused() + ")"},
+		Columns:     []column{dagColumn(), {Field: "Value", Name: "Took", Unit: "s", Decimals: new(1.0), Width: 190, Bar: true}, addressColumn("cluster")},
 		Sort:        []sorting{{"Took", true}},
 		Nothing:     "unknown",
 	}
@@ -152,9 +153,9 @@ func slower() listing {
 		Title:       "Slower than last week",
 		Description: "Length of the last successful run compared with the mean of 7 days, the 10 that grew most, of those above a minute. Twice as long: there is more to do, or something it uses became slow.",
 		Queries: []string{"topk(10, (" + selected.oneOf("cluster, dag_id", "airflow_dag_last_success_duration_seconds") + " > 60) / " + byDag +
-			" (avg_over_time(" + selected.of("cluster_dag:airflow_dag_last_success_duration_seconds:max10m") + "[7d]) > 0))"},
+			" (avg_over_time(" + selected.of("cluster_dag:airflow_dag_last_success_duration_seconds:max10m") + "[7d]) > 0) " + selected.isNotPaused() + ")"},
 		Columns: []column{dagColumn(), {Field: "Value", Name: "Growth", Unit: "suffix: ×", Decimals: new(1.0), Width: 190, Bar: true,
-			Thresholds: thresholds("blue", step{1.5, "orange"}, step{2, "red"})}},
+			Thresholds: thresholds("blue", step{1.5, "orange"}, step{2, "red"})}, addressColumn("cluster")},
 		Sort:    []sorting{{"Growth", true}},
 		Nothing: "unknown, or the recording rules are not loaded",
 	}
@@ -163,9 +164,9 @@ func slower() listing {
 func runDurations() heat {
 	return heat{
 		Title:       "Run durations",
-		Description: "When how many runs ended, by how long they took. A cloud that rises: the whole fleet becomes slower, so look for what it shares: pools, workers, the warehouse.",
+		Description: "When runs ended, by how long they took; darker or brighter: more at a time. A cloud that rises: the whole fleet becomes slower, so look for what it shares: pools, workers, the warehouse.",
 		Expr:        selected.buckets("cluster, dag_id, state", "airflow_dag_run_duration_seconds"),
-		Interval:    "5m", Nothing: "No run ended.",
+		Interval:    "2m", Nothing: "No run ended.",
 	}
 }
 
@@ -188,7 +189,7 @@ func notCreatedRuns() listing {
 		Queries:     []string{selected.with("page", dagPage, selected.notCreated())},
 		Columns:     []column{dagColumn(), {Field: "Value", Name: "Late by", Unit: "s", Decimals: new(1.0), Width: 100}, clusterColumn(), pageColumn()},
 		Sort:        []sorting{{"Late by", true}},
-		Nothing:     "All runs that were due were created.",
+		Nothing:     "No run that was due is known not to have been created.",
 	}
 }
 
@@ -202,7 +203,7 @@ func pausedDags() listing {
 		},
 		Columns: []column{dagColumn(), {Field: "owners", Name: "Owners", Width: 130}, {Field: "Value #B", Name: "Since success", Unit: "s", Decimals: new(1.0), Width: 120}, clusterColumn(), pageColumn()},
 		Sort:    []sorting{{"DAG", false}},
-		Nothing: "No DAG is paused.",
+		Nothing: "No DAG is known to be paused.",
 	}
 }
 
@@ -216,6 +217,6 @@ func idleDags() listing {
 			age+" < 2 * "+selected.oneOf("cluster, dag_id", "airflow_dag_schedule_interval_seconds")+")")},
 		Columns: []column{dagColumn(), {Field: "Value", Name: "Last run ended", Unit: "s", Decimals: new(1.0), Width: 130}, clusterColumn(), pageColumn()},
 		Sort:    []sorting{{"Last run ended", true}},
-		Nothing: "All of them ran within a week.",
+		Nothing: "None is known.",
 	}
 }

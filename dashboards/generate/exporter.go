@@ -42,7 +42,7 @@ func partsFailing() number {
 	return number{
 		Title:       "Parts failing",
 		Description: "Parts of the exporter whose last refresh failed: their numbers are old or absent. Above 0: the table says which, and the class of the error.",
-		Expr:        countOrZero(minBy("cluster, collector", fleet.of("airflow_exporter_collector_success"))+" == 0", fleet.of("airflow_exporter_collector_success")),
+		Expr:        fleet.countOrZero(minBy("cluster, collector", fleet.of("airflow_exporter_collector_success"))+" == 0", fleet.of("airflow_exporter_collector_success")),
 		Unit:        "none", Thresholds: noneIsGood(), Nothing: "not scraped",
 	}
 }
@@ -57,7 +57,7 @@ func dataAge() number {
 		Title:       "Oldest data",
 		Description: "Age of the data of the part that was fetched longest ago; DAGs are fetched every 5 minutes. Above 10 minutes: Airflow fails or is too slow to answer, and alerts tell less than they seem to.",
 		Expr:        "max(" + age() + ")",
-		Unit:        "s", Decimals: new(0.0), Thresholds: thresholds("green", step{360, "orange"}, step{600, "red"}), Nothing: "not scraped",
+		Unit:        "s", Decimals: new(0.0), Thresholds: thresholds("green", step{420, "orange"}, step{600, "red"}), Nothing: "not scraped",
 	}
 }
 
@@ -157,7 +157,7 @@ func answersByCode() graph {
 		Title:       "Answers that were no success",
 		Description: "Answers with a status other than 200 or 201, and requests without an answer (error), per minute. 401 and 403: the account; 429: Airflow or a proxy slows it down; 5xx: Airflow's log.",
 		Queries:     []query{{"60 * sum by (code) (rate(" + fleet.of("airflow_exporter_api_requests_total", `code!~"200|201"`) + "[$__rate_interval])) > 0", "{{code}}"}},
-		Unit:        "suffix: /min", Stacked: true, Bars: true, Nothing: "All requests were answered with success.",
+		Unit:        "suffix: /min", Stacked: true, Bars: true, Nothing: "None is known.",
 	}
 }
 
@@ -248,7 +248,7 @@ func dropped() graph {
 		Title:       "Series without room, by family",
 		Description: "Series that collector.max_series left no room for. Which families lose theirs tells what rules and panels miss.",
 		Queries:     []query{{"sum by (family) (" + fleet.oneOf("cluster, family", "airflow_exporter_dropped_series") + ") > 0", "{{family}}"}},
-		Unit:        "short", Decimals: new(0.0), Stacked: true, Nothing: "All series have room.",
+		Unit:        "short", Decimals: new(0.0), Stacked: true, Nothing: "None is known to have no room.",
 	}
 }
 

@@ -117,12 +117,19 @@ func toAirflow(title, url, tooltip string) dashboard.DashboardLink {
 	}
 }
 
+// toItsTasks leads from the dashboard of a DAG to that of the tasks, whose variables have other names.
+func toItsTasks() dashboard.DashboardLink {
+	l := toAirflow("Its tasks, pools and queues", "/d/"+tasksUID+"?${datasource:queryparam}&var-cluster=${airflow}&var-dag_id=${dag}", "The dashboard Tasks, for this DAG")
+	l.TargetBlank, l.KeepTime, l.Icon = false, true, "dashboard"
+	return l
+}
+
 // firing marks since when alerts that fire have been active: ALERTS_FOR_STATE has that as its value. Marked as long as they
 // fire, a bad night would hide the graphs. Matchers choose those of the dashboard.
 func (s scope) firing(matchers ...string) dashboard.AnnotationQuery {
 	matchers = append([]string{`alertname=~"Airflow.+"`, `severity!="info"`}, matchers...)
 	a := annotation("Firing alerts", "red",
-		"1000 * "+s.within(s).of("ALERTS_FOR_STATE", matchers...)+" and ignoring (alertstate) "+s.within(s).of("ALERTS", append(matchers, `alertstate="firing"`)...),
+		"1000 * "+s.airflow().of("ALERTS_FOR_STATE", matchers...)+" and ignoring (alertstate) "+s.airflow().of("ALERTS", append(matchers, `alertstate="firing"`)...),
 		"{{alertname}}", "{{cluster}} {{dag_id}} {{pool}} {{queue}}", "severity")
 	a.UseValueForTime = new(true)
 	return a
@@ -130,9 +137,11 @@ func (s scope) firing(matchers ...string) dashboard.AnnotationQuery {
 
 // restarts shows when exporters started, for counters begin at 0 then.
 func restarts() dashboard.AnnotationQuery {
-	return annotation("Exporter starts", "blue",
-		`changes(`+fleet.of("process_start_time_seconds")+`[$__rate_interval]) > 0 and on (job, instance) `+fleet.of("airflow_exporter_build_info"),
+	a := annotation("Exporter starts", "blue",
+		"1000 * "+fleet.of("process_start_time_seconds")+" and on (job, instance) "+fleet.of("airflow_exporter_build_info"),
 		"The exporter started", "{{instance}}", "")
+	a.UseValueForTime = new(true)
+	return a
 }
 
 func annotation(name, colour, expr, title, body, tags string) dashboard.AnnotationQuery {

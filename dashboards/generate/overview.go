@@ -34,7 +34,7 @@ func dagsFailing(s scope) number {
 	return number{
 		Title:       "DAGs failing",
 		Description: "DAGs whose last finished run failed, paused ones left out. Those without a schedule count for a day. Above 0: the table of DAGs says which; open the DAG there.",
-		Expr:        countOrZero(s.failing(), s.runsAreKnown()),
+		Expr:        s.countOrZero(s.failing(), s.runsAreKnown()),
 		Unit:        "none", Thresholds: noneIsGood(), Nothing: "unknown",
 	}
 }
@@ -43,7 +43,7 @@ func dagsLate(s scope) number {
 	return number{
 		Title:       "DAGs overdue",
 		Description: "DAGs that have not succeeded for two of their intervals and 15 minutes: their data is late. Above 0: tell those who wait for it, then open the DAG in the table of DAGs. A daily DAG is overdue after two days.",
-		Expr:        countOrZero(s.overdue(), s.runsAreKnown()),
+		Expr:        s.countOrZero(s.overdue(), s.runsAreKnown()),
 		Unit:        "none", Thresholds: noneIsGood(), Nothing: "unknown",
 	}
 }
@@ -62,7 +62,7 @@ func oldestQueued(s scope) number {
 	return number{
 		Title:       "Oldest queued task",
 		Description: "How long the oldest task instance has waited for a worker. Minutes: workers are full, gone, or do not listen to its queue; see queues on the dashboard Tasks, to which a click leads.",
-		Expr: orZero("max(time() - "+minBy("cluster, dag_id", s.of("airflow_task_instances_oldest_timestamp_seconds", `state="queued"`))+")",
+		Expr: s.orZero("max(time() - "+minBy("cluster, dag_id", s.of("airflow_task_instances_oldest_timestamp_seconds", `state="queued"`))+")",
 			s.instancesAreKnown()),
 		Unit: "s", Decimals: new(1.0), Thresholds: thresholds("green", step{120, "orange"}, step{300, "red"}), Links: toTasks(""), Nothing: "unknown",
 	}
@@ -72,7 +72,7 @@ func importErrors() number {
 	return number{
 		Title:       "Import errors",
 		Description: "DAG files that do not import: their DAGs vanish or keep old code. Above 0: Airflow's start page lists the files and the errors; the row Each Airflow leads there.",
-		Expr:        orZero("sum("+fleet.oneOf("cluster, bundle", "airflow_import_errors")+")", fleet.of("airflow_exporter_collector_success", `collector="import_errors"`)+" == 1"),
+		Expr:        fleet.orZero("sum("+fleet.oneOf("cluster, bundle", "airflow_import_errors")+")", fleet.of("airflow_exporter_collector_success", `collector="import_errors"`)+" == 1"),
 		Unit:        "none", Thresholds: noneIsGood(), Nothing: "unknown",
 	}
 }
@@ -100,13 +100,14 @@ func components() timeline {
 }
 
 func firingAlerts() listing {
-	const labels = `"dag_id", "pool", "queue", "bundle", "collector", "reason"`
+	const labels = `"dag_id", "pool", "queue", "bundle", "collector", "reason", "window", "broken"`
 	alerts := fleet.of("ALERTS_FOR_STATE", `alertname=~"Airflow.+"`, `severity!="info"`)
 	firing := fleet.of("ALERTS", `alertname=~"Airflow.+"`, `alertstate="firing"`, `severity!="info"`)
 	return listing{
 		Title:       "Firing alerts",
 		Description: "Alerts that fire now, and since when what they tell has held; some go on firing for an hour after it ended. The name opens the runbook, which says what it means and what to do.",
-		Queries:     []string{`label_join(time() - ` + alerts + ` and ignoring (alertstate) ` + firing + `, "about", " ", ` + labels + `)`},
+		Queries: []string{replaced(`label_join(`+replaced("time() - "+alerts+" and ignoring (alertstate) "+firing, "broken", "$1", "component", "(metadatabase|scheduler|triggerer|dag_processor)")+
+			`, "about", " ", `+labels+`)`, "about", "$1", "about", " *(.*?) *")},
 		Columns: []column{
 			{Field: "severity", Name: "Severity", Width: 80, Filled: true, Words: severities()},
 			{Field: "alertname", Name: "Alert", Width: 225, Links: []dashboard.DashboardLink{toPage("Runbook", runbooks+"${__value.raw}.md")}},
@@ -115,7 +116,7 @@ func firingAlerts() listing {
 			{Field: "Value", Name: "For", Unit: "s", Decimals: new(1.0), Width: 90},
 		},
 		Sort:    []sorting{{"Severity", false}, {"For", false}},
-		Nothing: "No alert fires.",
+		Nothing: "No alert fires, or the rules are not loaded.",
 	}
 }
 
@@ -141,7 +142,7 @@ func brokenDags() listing {
 			pageColumn(),
 		},
 		Sort:    []sorting{{"Problem", false}, {"For", false}},
-		Nothing: "No DAG has a problem.",
+		Nothing: "No DAG is known to have a problem.",
 	}
 }
 
@@ -163,8 +164,7 @@ func failedTasks() listing {
 	return listing{
 		Title:       "Tasks that failed",
 		Description: "Tasks whose instances failed in the time shown, for good and not to be retried. Click the task for the list of them in Airflow, newest first, and there the first for its log.",
-		Queries: []string{fleet.with("page", failuresPage, "topk(25, round("+maxBy("cluster, dag_id, task_id",
-			"increase("+fleet.of("airflow_task_instances_finished_total", `state="failed"`)+"[$__range])")+") > 0)")},
+		Queries:     []string{fleet.with("page", failuresPage, "topk(25, round(60 * sum_over_time("+fleet.of(taskFailures)+"[$__range])) > 0)")},
 		Columns: []column{
 			taskColumn(),
 			dagColumn(),
@@ -173,7 +173,7 @@ func failedTasks() listing {
 			addressColumn("page"),
 		},
 		Sort:    []sorting{{"Failed", true}},
-		Nothing: "No task failed in this time.",
+		Nothing: "No task is known to have failed in this time; or the recording rules are not loaded.",
 	}
 }
 
@@ -181,7 +181,7 @@ func finishedInstances() graph {
 	return graph{
 		Title:       "Finished task instances",
 		Description: "Task instances that ended, per minute. A gap while work waits: nothing runs, look at the components. Much red at once: something that many tasks use is broken.",
-		Queries:     []query{{"60 * sum by (state) (" + fleet.of(finished) + ")", "{{state}}"}},
+		Queries:     []query{{"60 * sum by (state) (" + fleet.of("cluster_state:airflow_task_instances_finished:rate5m") + ")", "{{state}}"}},
 		Unit:        "suffix: /min", Stacked: true, Bars: true, Overrides: stateOverrides(), Nothing: "Nothing finished, or the recording rules are not loaded.",
 	}
 }
@@ -219,7 +219,7 @@ func whyTasksWait(s scope) graph {
 		Title:       "Why tasks wait",
 		Description: "What Airflow itself gives as the reason why task instances do not start, those of queued runs and paused DAGs left out. pool_slots: enlarge the pool or see who holds it; none_reported: executor, parallelism or scheduler.",
 		Queries:     []query{{"sum by (reason) (" + s.oneOf("cluster, dag_id, task_id, reason", "airflow_task_instances_blocked", lasting) + ")", "{{reason}}"}},
-		Unit:        "short", Decimals: new(0.0), Stacked: true, Bars: true, Overrides: reasonOverrides(), Nothing: "Nothing has been waiting.",
+		Unit:        "short", Decimals: new(0.0), Stacked: true, Bars: true, Overrides: reasonOverrides(), Nothing: "Nothing is known to have waited.",
 	}
 }
 
@@ -233,7 +233,7 @@ func eachAirflow() listing {
 			fleet.oneOf("cluster", "airflow_exporter_visible_dags"),
 			fleet.oneOf("cluster", "airflow_unfinished_task_instances", `state="running"`),
 			"sum by (cluster) (" + fleet.oneOf("cluster, state", "airflow_unfinished_task_instances", `state=~"scheduled|queued"`) + ")",
-			"count by (cluster) (" + fleet.failing() + ")",
+			"count by (cluster) (" + fleet.failing() + ") or 0 * group by (cluster) (" + fleet.runsAreKnown() + ")",
 			"1 - " + fleet.of("cluster:airflow_task_failures:ratio1h"),
 		},
 		Columns: []column{

@@ -36,7 +36,8 @@ var (
 // with gives each series of expr the label named, its address in Airflow. An Airflow that was just upgraded, or whose
 // exporters differ, has two versions for a while: the one that was seen last counts.
 func (s scope) with(label string, a address, expr string) string {
-	newest := "0 * topk by (cluster) (1, " + maxBy("cluster, url, api", "max_over_time(timestamp("+s.within(s).of("airflow_info")+")[15m:1m])") + ") + 1"
+	known := maxBy("cluster", "last_over_time("+s.airflow().of("airflow_exporter_build_info")+"[15m])")
+	newest := "0 * topk by (cluster) (1, " + maxBy("cluster, url, api", "max_over_time(timestamp("+s.airflow().of("airflow_info")+")[15m:1m])") + ") + 1"
 	parts := replaced(newest, "root", "$1", "url", "(.*?)/*")
 	taken, joined := []string{"root"}, []string{`"root"`}
 	for i, name := range []string{"first", "second", "third"} {
@@ -53,7 +54,14 @@ func (s scope) with(label string, a address, expr string) string {
 			joined = append(joined, `"`+a.ids[i]+`"`)
 		}
 	}
+	// A row is worth more than its link: it stays, without one, where airflow_info is missing.
+	parts += " or on (cluster) 0 * " + known + " + 1"
 	whole := fmt.Sprintf(`label_join((%s) * on (cluster) group_left (%s) (%s), %q, "", %s)`, expr, strings.Join(taken, ", "), parts, label, strings.Join(joined, ", "))
+	for _, none := range append([]string{"root"}, a.ids[:]...) {
+		if none != "" {
+			whole = replaced(whole, label, "", none, "(__other__)?") // of those no page exists
+		}
+	}
 	// The parts must go: they differ between two addresses, and what a table merges would not fit together.
 	for _, name := range taken {
 		whole = replaced(whole, name, "", "", "")

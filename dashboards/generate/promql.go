@@ -11,7 +11,7 @@ type scope []string
 var (
 	fleet    = scope{`cluster=~"$cluster"`}
 	selected = scope{`cluster=~"$cluster"`, `dag_id=~"$dag_id"`}
-	oneDag   = scope{`cluster="$cluster"`, `dag_id="$dag_id"`}
+	oneDag   = scope{`cluster="$airflow"`, `dag_id="$dag"`}
 )
 
 // of selects a metric.
@@ -33,13 +33,16 @@ func (s scope) oneOf(labels, metric string, matchers ...string) string {
 	return maxBy(labels, s.of(metric, matchers...))
 }
 
-// orZero is 0 where expr has no result although evidence has one: what is not known must not look like zero.
-func orZero(expr, evidence string) string {
-	return "(" + expr + ") or 0 * group(" + evidence + ")"
+// orZero is 0 where expr has no result although evidence has one for every Airflow: what is not known must not look like zero.
+func (s scope) orZero(expr, evidence string) string {
+	unknown := s.airflow().oneOf("cluster", "airflow_up") + " unless on (cluster) (" + evidence + ")"
+	return "(" + expr + ") or (0 * group(" + evidence + ") unless on () (" + unknown + "))"
 }
 
 // countOrZero is how many results expr has, if evidence has any.
-func countOrZero(expr, evidence string) string { return orZero("count("+expr+")", evidence) }
+func (s scope) countOrZero(expr, evidence string) string {
+	return s.orZero("count("+expr+")", evidence)
+}
 
 // The evidence that something is known, even if there is nothing of it.
 
@@ -48,15 +51,16 @@ func (s scope) runsAreKnown() string {
 	return s.of("airflow_dag_last_run_state") + " and " + byDag + " " + s.of("airflow_dag_paused")
 }
 
-// waitsAreKnown wants the part blocked, which can be switched off.
+// waitsAreKnown wants the part blocked, which can be switched off and has nothing to ask about where the listing is cut.
 func (s scope) waitsAreKnown() string {
-	return s.within(s).of("airflow_exporter_collector_success", `collector="blocked"`) + " == 1"
+	return s.airflow().of("airflow_exporter_collector_success", `collector="blocked"`) + " == 1 unless on (cluster) " +
+		s.airflow().of("airflow_exporter_collector_truncated", `collector="task_instances"`) + " == 1"
 }
 
 // instancesAreKnown wants the listing of task instances, which is cut above collector.max_rows although they are still counted.
 func (s scope) instancesAreKnown() string {
-	return s.within(s).of("airflow_unfinished_task_instances", `state!="none"`) + " and on (cluster) " +
-		s.within(s).of("airflow_exporter_collector_truncated", `collector="task_instances"`) + " == 0"
+	return s.airflow().of("airflow_unfinished_task_instances", `state!="none"`) + " and on (cluster) " +
+		s.airflow().of("airflow_exporter_collector_truncated", `collector="task_instances"`) + " == 0"
 }
 
 // byDag is how series of two metrics of DAGs find each other.
@@ -64,6 +68,11 @@ const byDag = "on (cluster, dag_id)"
 
 func (s scope) isNotPaused() string {
 	return "and " + byDag + " " + s.oneOf("cluster, dag_id", "airflow_dag_paused") + " == 0"
+}
+
+// isNotHeldBack leaves out DAGs of which Airflow creates no run because of max_active_runs.
+func (s scope) isNotHeldBack() string {
+	return " unless " + byDag + " " + s.oneOf("cluster, dag_id", "airflow_dag_at_max_active_runs") + " == 1"
 }
 
 // failing are the DAGs whose last finished run failed, as AirflowDagLastRunFailed has it: those without a schedule for a day.
@@ -91,13 +100,12 @@ func (s scope) stalled() string {
 
 // notCreated are the DAGs of AirflowDagScheduleMissed, and how late their next run is.
 func (s scope) notCreated() string {
-	return maxBy("cluster", fleet.within(s).of("airflow_exporter_collector_last_refresh_timestamp_seconds", `collector="dags"`)) +
-		" - on (cluster) group_right () " + s.oneOf("cluster, dag_id", "airflow_dag_next_run_timestamp_seconds") + " > 600 " + s.isNotPaused() +
-		" unless " + byDag + " " + s.oneOf("cluster, dag_id", "airflow_dag_at_max_active_runs") + " == 1"
+	return maxBy("cluster", s.airflow().of("airflow_exporter_collector_last_refresh_timestamp_seconds", `collector="dags"`)) +
+		" - on (cluster) group_right () " + s.oneOf("cluster, dag_id", "airflow_dag_next_run_timestamp_seconds") + " > 600 " + s.isNotPaused() + s.isNotHeldBack()
 }
 
-// within is the Airflow that a scope is in, for metrics that have no dag_id.
-func (scope) within(s scope) scope { return s[:1] }
+// airflow is the Airflow that a scope is in, for metrics that have no dag_id.
+func (s scope) airflow() scope { return s[:1] }
 
 // queuedLong are the DAGs of AirflowDagRunQueuedTooLong, and since when their oldest run has been queued.
 func (s scope) queuedLong() string {
@@ -127,7 +135,7 @@ type problemKind struct {
 
 // problemKinds begin with the worst.
 func (s scope) problemKinds() []problemKind {
-	running := "time() - " + minBy("cluster, dag_id", s.of("airflow_dag_runs_oldest_timestamp_seconds", `state="running"`))
+	running := "time() - " + minBy("cluster, dag_id", s.of("airflow_dag_runs_oldest_timestamp_seconds", `state="running"`, `run_type!="backfill"`))
 	ended := "time() - " + s.oneOf("cluster, dag_id", "airflow_dag_last_run_end_timestamp_seconds")
 	succeeded := "time() - " + s.oneOf("cluster, dag_id", "airflow_dag_last_success_timestamp_seconds")
 	return []problemKind{
@@ -151,6 +159,9 @@ func (s scope) problems() string {
 			all = append(all, fmt.Sprintf(`label_replace(%s, "problem", "%s", "", "")`, k.expr, k.name))
 		}
 	}
+	// An Airflow of which nothing is known has no problem in this table, and must not look well.
+	refreshed := maxBy("cluster", s.airflow().of("airflow_exporter_collector_last_refresh_timestamp_seconds", `collector="dag_runs"`))
+	all = append(all, `label_replace(time() - `+refreshed+" and on (cluster) "+s.airflow().oneOf("cluster", "airflow_up")+` == 0, "problem", "unknown: the API does not answer", "", "")`)
 	return strings.Join(all, " or ")
 }
 
@@ -161,11 +172,17 @@ func (s scope) quantile(q float64, labels, histogram string, matchers ...string)
 		q, labels, s.of(histogram+"_bucket", matchers...), q, grouping, s.of(histogram, matchers...))
 }
 
-// buckets of a histogram over time, classic or, where Prometheus has none of those, native. Those of two exporters count once.
+// buckets of a histogram over time, per second, classic or, where Prometheus has none of those, native. Those of two exporters count once.
 func (s scope) buckets(labels, histogram string, matchers ...string) string {
-	return fmt.Sprintf("sum by (le) (max by (%s, le) (increase(%s[$__rate_interval]))) or on () sum (avg by (%s) (increase(%s[$__rate_interval])))",
+	return fmt.Sprintf("sum by (le) (max by (%s, le) (rate(%s[$__rate_interval]))) or on () sum (avg by (%s) (rate(%s[$__rate_interval])))",
 		labels, s.of(histogram+"_bucket", matchers...), labels, s.of(histogram, matchers...))
 }
+
+// overdue is recorded, for graphs: 1 for the DAGs of AirflowDagOverdue, 0 for the others with a schedule and a success.
+const overdue = "cluster_dag:airflow_dag_overdue:bool"
+
+// taskFailures are the recorded failures per second, of the tasks that have any.
+const taskFailures = "cluster_dag_task:airflow_task_failures:rate5m"
 
 // finished is the recorded rate of what finished, by DAG and state: over all tasks it is cheaper than the counters.
 const finished = "cluster_dag_state:airflow_task_instances_finished:rate5m"

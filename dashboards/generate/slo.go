@@ -14,7 +14,7 @@ func slo() board {
 		Annotations: []dashboard.AnnotationQuery{fleet.firing(`alertname="AirflowTaskErrorBudgetBurn"`)},
 		Rows: []row{
 			{Title: "Is the promise kept?", Lines: []line{
-				{4, []panel{successIn("1 h").wide(4), successIn("6 h").wide(4), burnIn("1 h").wide(4), burnIn("6 h").wide(4), budgetLeft().wide(4), dagsInTime().wide(4)}},
+				{4, []panel{successIn(window{"1 h", "1h", 14.4}).wide(4), successIn(window{"6 h", "6h", 6}).wide(4), burnIn(window{"1 h", "1h", 14.4}).wide(4), burnIn(window{"6 h", "6h", 6}).wide(4), budgetLeft().wide(4), dagsInTime().wide(4)}},
 				{9, []panel{successOverTime().wide(12), budgetOverTime().wide(12)}},
 			}},
 			{Title: "Who spends the budget, and since when?", Lines: []line{
@@ -28,27 +28,27 @@ func slo() board {
 // ratio is a recorded share of failures: window is 15m, 1h or 6h.
 func ratio(window string) string { return fleet.of("cluster:airflow_task_failures:ratio" + window) }
 
-var windows = map[string]string{"1 h": "1h", "6 h": "6h"}
+// window is a time over which failures are recorded, and the burn rate at which an alert fires for it.
+type window struct {
+	text, suffix string
+	alarm        float64
+}
 
-func successIn(window string) number {
+func successIn(w window) number {
 	return number{
-		Title:       "Success, " + window,
-		Description: "Share of the task instances of the last " + window + " that succeeded, by Airflow. Below 99 % the budget is spent faster than it comes; the table says by which DAGs.",
-		Expr:        "1 - " + ratio(windows[window]),
+		Title:       "Success, " + w.text,
+		Description: "Share of the task instances of the last " + w.text + " that succeeded, by Airflow. Below 99 % the budget is spent faster than it comes; the table says by which DAGs.",
+		Expr:        "1 - " + ratio(w.suffix),
 		Unit:        "percentunit", Decimals: new(1.0), Thresholds: thresholds("red", step{0.95, "orange"}, step{objective, "green"}), Nothing: "nothing ran",
 	}
 }
 
-func burnIn(window string) number {
-	alarm := 14.4
-	if window == "6 h" {
-		alarm = 6
-	}
+func burnIn(w window) number {
 	return number{
-		Title:       "Burn rate, " + window,
-		Description: "How many times faster than allowed the budget of failures was spent in the last " + window + ". At 1 it lasts 30 days. Red: the alert AirflowTaskErrorBudgetBurn fires when it goes on.",
-		Expr:        ratio(windows[window]) + " / 0.01",
-		Unit:        "suffix: ×", Decimals: new(1.0), Thresholds: thresholds("green", step{1, "orange"}, step{alarm, "red"}), Nothing: "nothing ran",
+		Title:       "Burn rate, " + w.text,
+		Description: "How many times faster than allowed the budget of failures was spent in the last " + w.text + ". At 1 it lasts 30 days. Red: the alert AirflowTaskErrorBudgetBurn fires when it goes on.",
+		Expr:        ratio(w.suffix) + " / 0.01",
+		Unit:        "suffix: ×", Decimals: new(1.0), Thresholds: thresholds("green", step{1, "orange"}, step{w.alarm, "red"}), Nothing: "nothing ran",
 	}
 }
 
@@ -69,16 +69,15 @@ func budgetLeft() number {
 	}
 }
 
-// inTime is the share of the DAGs with a schedule whose data is in time.
+// inTime is the share of the DAGs with a schedule and a success whose data is in time.
 func inTime() string {
-	known := fleet.oneOf("cluster, dag_id", "airflow_dag_schedule_interval_seconds") + " " + fleet.isNotPaused()
-	return "1 - (count((" + fleet.overdue() + ") and " + byDag + " (" + known + ")) or 0 * group(" + known + ")) / (count(" + known + ") > 0)"
+	return "1 - sum(" + fleet.of(overdue) + ") / (count(" + fleet.of(overdue) + ") > 0)"
 }
 
 func dagsInTime() number {
 	return number{
 		Title:       "DAGs in time",
-		Description: "Share of the scheduled DAGs that have succeeded within two of their intervals and 15 minutes. Below 100 %: the Overview lists those that are overdue.",
+		Description: "Share of the scheduled DAGs that succeeded once and did so within two of their intervals and 15 minutes. Below 100 %: the Overview lists those that are overdue.",
 		Expr:        inTime(),
 		Unit:        "percentunit", Decimals: new(1.0), Thresholds: thresholds("red", step{0.95, "orange"}, step{0.99, "green"}), Nothing: "unknown",
 	}
@@ -102,7 +101,7 @@ func budgetOverTime() graph {
 		Title:       "Budget left",
 		Description: "Share of the failures that 99 % allow in 30 days that is left. A cliff is one incident, a slope many small ones: the table says whose.",
 		Queries:     []query{{left(), "{{cluster}} budget left"}},
-		Unit:        "percentunit", Decimals: new(0.0), Max: new(1.0), Afloat: true, Interval: "10m", Thresholds: thresholds("red", step{0, "transparent"}),
+		Unit:        "percentunit", Decimals: new(0.0), Max: new(1.0), Afloat: true, Interval: "30m", Thresholds: thresholds("red", step{0, "transparent"}),
 		Nothing: "Nothing ran, or the recording rules are not loaded.",
 	}
 }
@@ -142,7 +141,7 @@ func worstDags() listing {
 			pageColumn(),
 		},
 		Sort:    []sorting{{"Failed", true}},
-		Nothing: "Nothing failed in this time.",
+		Nothing: "Nothing is known to have failed in this time.",
 	}
 }
 
@@ -151,15 +150,15 @@ func failuresByDag() graph {
 	return graph{
 		Title:       "Failed task instances, by DAG",
 		Description: "When task instances of the 10 worst DAGs failed, per minute. All at once: something that they share; one for hours: that DAG itself.",
-		Queries:     []query{{"60 * sum by (cluster, dag_id) (" + fleet.of(finished, `state="failed"`) + ") and " + byDag + " " + worst, "{{dag_id}}"}},
-		Unit:        "suffix: /min", Stacked: true, Bars: true, Nothing: "Nothing failed in this time.",
+		Queries:     []query{{"60 * sum by (cluster, dag_id) (" + fleet.of(finished, `state="failed"`) + ") and " + byDag + " " + worst, "{{dag_id}} {{cluster}}"}},
+		Unit:        "suffix: /min", Stacked: true, Bars: true, Nothing: "Nothing is known to have failed in this time.",
 	}
 }
 
 func inTimeOverTime() graph {
 	return graph{
 		Title:       "DAGs in time",
-		Description: "Share of the scheduled DAGs that had succeeded within two of their intervals and 15 minutes. This is what those who wait for data feel.",
+		Description: "Share of the scheduled DAGs with a success that had one within two of their intervals and 15 minutes. This is what those who wait for data feel.",
 		Queries:     []query{{inTime(), "in time"}},
 		Unit:        "percentunit", Max: new(1.0), Decimals: new(1.0), Afloat: true, Thresholds: thresholds("red", step{objective, "transparent"}), Nothing: "unknown",
 	}

@@ -182,7 +182,7 @@ func addressColumn(field string) column { return column{Field: field, Name: fiel
 
 // toDag is the dashboard of a DAG, for the same time and data source.
 func toDag(cluster, dagID string) string {
-	return "/d/" + dagUID + "?${datasource:queryparam}&var-cluster=" + cluster + "&var-dag_id=" + dagID + "&${__url_time_range}"
+	return "/d/" + dagUID + "?${datasource:queryparam}&var-airflow=" + cluster + "&var-dag=" + dagID + "&${__url_time_range}"
 }
 
 // toTasksOf is the dashboard of tasks, for one DAG.

@@ -25,7 +25,7 @@ func taskInstances() board {
 			}},
 			{Title: "How long does it take?", Collapsed: true, Lines: []line{
 				{9, []panel{queueWaitMap().wide(12), waits().wide(12)}},
-				{9, []panel{taskDurations().wide(12), longestTasks().wide(12)}},
+				{9, []panel{taskDurations().wide(12), timeSpent().wide(12)}},
 			}},
 		},
 	}
@@ -39,7 +39,7 @@ func oldestScheduled() number {
 	return number{
 		Title:       "Oldest scheduled",
 		Description: "How long the oldest scheduled task instance has waited to be queued. Half an hour: a pool or a limit is full, or the scheduler is behind; the reasons say which.",
-		Expr:        orZero(oldest(selected, "scheduled"), selected.instancesAreKnown()),
+		Expr:        selected.orZero(oldest(selected, "scheduled"), selected.instancesAreKnown()),
 		Unit:        "s", Decimals: new(1.0), Thresholds: thresholds("green", step{600, "orange"}, step{1800, "red"}), Nothing: "unknown",
 	}
 }
@@ -48,7 +48,7 @@ func runningNow() number {
 	return number{
 		Title:       "Running",
 		Description: "Task instances that run now, of the chosen DAGs. None while others wait: workers, executor or scheduler do nothing.",
-		Expr: orZero("sum("+selected.oneOf("cluster, dag_id, task_id", "airflow_task_instances", `state="running"`)+")",
+		Expr: selected.orZero("sum("+selected.oneOf("cluster, dag_id, task_id", "airflow_task_instances", `state="running"`)+")",
 			selected.instancesAreKnown()),
 		Unit: "short", Decimals: new(0.0), Nothing: "unknown",
 	}
@@ -58,7 +58,7 @@ func waitingNow() number {
 	return number{
 		Title:       "Waiting to run",
 		Description: "Task instances that could run if there were room. More than ever: more comes than is done, so see pools and queues below.",
-		Expr: orZero("sum("+selected.oneOf("cluster, dag_id, task_id, state", "airflow_task_instances", `state=~"scheduled|queued"`)+")",
+		Expr: selected.orZero("sum("+selected.oneOf("cluster, dag_id, task_id, state", "airflow_task_instances", `state=~"scheduled|queued"`)+")",
 			selected.instancesAreKnown()),
 		Unit: "short", Decimals: new(0.0), Nothing: "unknown",
 	}
@@ -68,7 +68,7 @@ func retryingNow() number {
 	return number{
 		Title:       "Retrying",
 		Description: "Unfinished task instances that are past their first attempt, or wait for the next. Many: something fails and is tried again and again; open the DAG that has most.",
-		Expr: orZero("sum("+selected.oneOf("cluster, dag_id, task_id", "airflow_task_instances_retrying")+")",
+		Expr: selected.orZero("sum("+selected.oneOf("cluster, dag_id, task_id", "airflow_task_instances_retrying")+")",
 			selected.instancesAreKnown()),
 		Unit: "short", Decimals: new(0.0), Nothing: "unknown",
 	}
@@ -113,7 +113,7 @@ func oldestWaiting() listing {
 			pageColumn(),
 		},
 		Sort:    []sorting{{"For", true}},
-		Nothing: "Nothing waits.",
+		Nothing: "Nothing is known to wait.",
 	}
 }
 
@@ -128,9 +128,10 @@ func blockedTasks() listing {
 			{Field: "reason", Name: "Waits for", Width: 245, Filterable: true, Words: reasonMappings()},
 			{Field: "Value", Name: "Count", Width: 80},
 			addressColumn("page"),
+			addressColumn("cluster"),
 		},
 		Sort:    []sorting{{"Count", true}},
-		Nothing: "Nothing has been waiting for longer than a minute.",
+		Nothing: "Nothing is known to have waited for longer than a minute.",
 	}
 }
 
@@ -184,7 +185,7 @@ func poolHolders() listing {
 		Queries:     []string{"topk(25, " + selected.oneOf("cluster, pool, dag_id", "airflow_pool_used_slots", poolMatcher) + ")"},
 		Columns:     []column{{Field: "pool", Name: "Pool", Width: 130, Filterable: true}, dagColumn(), {Field: "Value", Name: "Slots", Width: 180, Bar: true}, clusterColumn()},
 		Sort:        []sorting{{"Slots", true}},
-		Nothing:     "No slot is taken.",
+		Nothing:     "No slot is known to be taken.",
 	}
 }
 
@@ -214,9 +215,9 @@ func queues() listing {
 func queueWaitMap() heat {
 	return heat{
 		Title:       "Queue wait",
-		Description: "When how many attempts started, by how long they had been queued. A cloud that rises: too few workers for what is queued.",
+		Description: "When attempts started, by how long they had been queued; darker or brighter: more at a time. A cloud that rises: too few workers for what is queued.",
 		Expr:        fleet.buckets("cluster, pool, queue", "airflow_task_queue_wait_seconds", poolMatcher),
-		Interval:    "5m", Nothing: "Nothing started.",
+		Interval:    "2m", Nothing: "Nothing started.",
 	}
 }
 
@@ -244,13 +245,15 @@ func taskDurations() graph {
 	}
 }
 
-func longestTasks() listing {
+func timeSpent() listing {
+	spent := selected.of("airflow_task_duration_seconds_sum")
 	return listing{
 		Title:       "Time spent, by DAG",
-		Description: "Seconds that attempts of each DAG ran for each second of the last hour, the 25 busiest: how many workers it keeps busy. The first ones are where savings count.",
-		Queries:     []string{"topk(25, sum by (cluster, dag_id) (" + maxBy("cluster, dag_id, state", "rate("+selected.of("airflow_task_duration_seconds_sum")+"[1h])") + ") > 0)"},
-		Columns:     []column{dagColumn(), {Field: "Value", Name: "Workers", Decimals: new(2.0), Width: 220, Bar: true}, clusterColumn()},
-		Sort:        []sorting{{"Workers", true}},
-		Nothing:     "No attempt ended.",
+		Description: "Run time of the attempts that ended in the last hour, for each second of it, of the 25 DAGs with most: about how many workers each kept busy; a long one counts when it ends. The first ones are where savings count.",
+		Queries: []string{"topk(25, sum by (cluster, dag_id) (" + maxBy("cluster, dag_id, state",
+			"rate("+spent+"[1h]) or histogram_sum(rate("+selected.of("airflow_task_duration_seconds")+"[1h]))") + ") > 0)"},
+		Columns: []column{dagColumn(), {Field: "Value", Name: "Workers", Decimals: new(2.0), Width: 220, Bar: true}, clusterColumn()},
+		Sort:    []sorting{{"Workers", true}},
+		Nothing: "No attempt ended.",
 	}
 }

@@ -101,4 +101,4 @@ done
 # The night as somebody on call sees it at 05:40, and the DAG that is broken by itself.
 run node shoot.mjs --dashboards "$dashboards" --prometheus "$url" --out "$dashboards/pictures" \
   --from 2026-10-05T23:00:00Z --to 2026-10-06T05:40:00Z \
-  --vars 'airflow-dag:cluster=production,dag_id=customer_churn' "$@"
+  --vars 'airflow-dag:airflow=production,dag=customer_churn' "$@"
