@@ -8,7 +8,7 @@ func fleetOfDags() board {
 		UID: dagsUID, Title: "Airflow / DAGs",
 		Description: "All DAGs: how the last runs ended, which DAGs are late, slow, paused or idle.",
 		Variables:   []dashboard.VariableModel{clusters(), dags()},
-		Annotations: []dashboard.AnnotationQuery{fleet.firing(`dag_id=~"$dag_id|"`)},
+		Annotations: []dashboard.AnnotationQuery{fleet.firing(`severity="critical"`, `dag_id=~"$dag_id|"`)},
 		Rows: []row{
 			{Title: "How are the DAGs?", Lines: []line{
 				{4, []panel{dagsActive().wide(4), dagsFailing(selected).wide(4), dagsLate(selected).wide(4), dagsStalled().wide(4), dagsHeldBack().wide(4), dagsPaused().wide(4)}},

@@ -119,7 +119,7 @@ func toAirflow(title, url, tooltip string) dashboard.DashboardLink {
 
 // toItsTasks leads from the dashboard of a DAG to that of the tasks, whose variables have other names.
 func toItsTasks() dashboard.DashboardLink {
-	l := toAirflow("Its tasks, pools and queues", "/d/"+tasksUID+"?${datasource:queryparam}&var-cluster=${airflow}&var-dag_id=${dag}", "The dashboard Tasks, for this DAG")
+	l := toAirflow("Its tasks", "/d/"+tasksUID+"?${datasource:queryparam}&var-cluster=${airflow}&var-dag_id=${dag}", "The dashboard Tasks, for this DAG")
 	l.TargetBlank, l.KeepTime, l.Icon = false, true, "dashboard"
 	return l
 }

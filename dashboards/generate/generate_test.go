@@ -66,6 +66,9 @@ func TestWhatIsStaleIsWrittenAndToldOnce(t *testing.T) {
 	if err := run(dir); err == nil || !strings.Contains(err.Error(), "["+path+"]") {
 		t.Errorf("one was changed by hand: %v", err)
 	}
+	if kept, err := os.ReadFile(path + ".orig"); err != nil || string(kept) != "{}" {
+		t.Errorf("%q, %v: what was changed by hand is lost", kept, err)
+	}
 	text, err := os.ReadFile(path)
 	if err != nil || len(text) < 1000 {
 		t.Errorf("%d bytes, %v: it was not written anew", len(text), err)

@@ -22,7 +22,7 @@ func boards() []board {
 	return []board{overview(), fleetOfDags(), singleDag(), taskInstances(), slo(), exporter()}
 }
 
-// run writes the dashboards that differ from what is in dir.
+// run writes the dashboards that differ from what is in dir. What was there may be somebody's work: it is kept beside it.
 func run(dir string) error {
 	var stale []string
 	for _, b := range boards() {
@@ -38,13 +38,18 @@ func run(dir string) error {
 		if bytes.Equal(have, want) {
 			continue
 		}
+		if have != nil {
+			if err := os.WriteFile(path+".orig", have, 0o644); err != nil { //nolint:gosec // everybody may read it
+				return err
+			}
+		}
 		if err := os.WriteFile(path, want, 0o644); err != nil { //nolint:gosec // everybody may read it
 			return err
 		}
 		stale = append(stale, path)
 	}
 	if stale != nil {
-		return fmt.Errorf("written anew, because they were not what the generator makes: %v. Commit them", stale)
+		return fmt.Errorf("written anew, because they were not what the generator makes: %v. Commit them; what was changed by hand is in *.json.orig, and belongs into generate/", stale)
 	}
 	return nil
 }

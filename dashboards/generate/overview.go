@@ -8,7 +8,7 @@ func overview() board {
 		UID: overviewUID, Title: "Airflow / Overview",
 		Description: "Is Airflow healthy, and what is broken now? Start here.",
 		Variables:   []dashboard.VariableModel{clusters()},
-		Annotations: []dashboard.AnnotationQuery{fleet.firing(), restarts()},
+		Annotations: []dashboard.AnnotationQuery{fleet.firing(`severity="critical"`), restarts()},
 		Rows: []row{
 			{Title: "Is Airflow healthy?", Lines: []line{
 				{4, []panel{dagsFailing(fleet).wide(4), dagsLate(fleet).wide(4), taskSuccess().wide(4), oldestQueued(fleet).wide(4), importErrors().wide(4), heartbeat().wide(4)}},

@@ -9,7 +9,7 @@ func taskInstances() board {
 		UID: tasksUID, Title: "Airflow / Tasks",
 		Description: "What runs and what waits, why it waits, who holds the pools, and whether workers take what is queued.",
 		Variables:   []dashboard.VariableModel{clusters(), dags(), pool},
-		Annotations: []dashboard.AnnotationQuery{fleet.firing()},
+		Annotations: []dashboard.AnnotationQuery{fleet.firing(`severity="critical"`)},
 		Rows: []row{
 			{Title: "What waits?", Lines: []line{
 				{4, []panel{oldestScheduled().wide(4), oldestQueued(selected).wide(4), runningNow().wide(4), waitingNow().wide(4), retryingNow().wide(4), reasonsKnown().wide(4)}},

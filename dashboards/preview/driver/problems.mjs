@@ -15,7 +15,7 @@ const ERROR_BOUNDARY = 'An unexpected error happened';
 /** Names of variables in a text that nobody replaced. */
 const unresolved = /\$\{[^}]*\}|\$[A-Za-z_]\w*|\[\[\w+\]\]/;
 /** $__all is how Grafana writes a variable's "All" into an address. */
-const brokenLink = /\$\{|\$(?!__all\b)[A-Za-z_]|\b(undefined|null)\b/;
+const brokenLink = /^about:blank$|\$\{|\$(?!__all\b)[A-Za-z_]|\b(undefined|null)\b/;
 
 /** Collects what is wrong with the pictures. */
 export class Problems {
