@@ -39,7 +39,7 @@ rules: $(PROMTOOL) $(AMTOOL) ## the alerting rules: syntax, unit tests, lint, ro
 	cd alerts && $(GO) vet ./... && $(GO) test ./...
 	alerts/tests/routes.sh $(AMTOOL)
 
-dashboards: ## the dashboards, from their generator: fails if one was stale; schema, conventions
+dashboards: $(PROMTOOL) ## the dashboards, from their generator: fails if one was stale; schema, conventions
 	cd dashboards && $(GO) run ./generate
 	cd dashboards && $(GO) vet ./... && $(GO) test ./...
 

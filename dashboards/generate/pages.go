@@ -36,7 +36,7 @@ var (
 // with gives each series of expr the label named, its address in Airflow. An Airflow that was just upgraded, or whose
 // exporters differ, has two versions for a while: the one that was seen last counts.
 func (s scope) with(label string, a address, expr string) string {
-	known := maxBy("cluster", "last_over_time("+s.airflow().of("airflow_exporter_build_info")+"[15m])")
+	known := maxBy("cluster", "last_over_time("+s.airflow().of("airflow_exporter_build_info")+"[1d])")
 	newest := "0 * topk by (cluster) (1, " + maxBy("cluster, url, api", "max_over_time(timestamp("+s.airflow().of("airflow_info")+")[15m:1m])") + ") + 1"
 	parts := replaced(newest, "root", "$1", "url", "(.*?)/*")
 	taken, joined := []string{"root"}, []string{`"root"`}
