@@ -134,16 +134,19 @@ func (a *answer) problem(h http.Header) string {
 	}
 	switch body.Detail.Kind() {
 	case '[', '{':
-		return oneLine(string(body.Detail))
+		return a.quote(string(body.Detail))
 	case '"':
 		var detail string
 		if err := json.Unmarshal(body.Detail, &detail); err != nil {
 			return ""
 		}
-		return oneLine(detail)
+		return a.quote(detail)
 	}
-	return oneLine(body.Title + " " + body.Error)
+	return a.quote(body.Title + " " + body.Error)
 }
+
+// quote makes text of the answer safe to log. Secrets go before the text is cut off: a part of one is a secret, too.
+func (a *answer) quote(text string) string { return oneLine(a.call.sent.conceal(text)) }
 
 // decode reads one complete JSON value and nothing after it into out.
 func (a *answer) decode(out any) error {

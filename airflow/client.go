@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -125,6 +126,8 @@ type call struct {
 	orWant   int    // another one; 0 means none
 	open     bool   // Request.Open
 	auth     authorizer
+	hidden   []string     // in body
+	sent     *sentSecrets // nil before it is sent
 }
 
 // authorizer puts credentials on a request. Its renew is asked once after an
@@ -136,7 +139,11 @@ type authorizer interface {
 
 // errorf is an *Error about call k without an answer.
 func (k *call) errorf(class Class, err error, format string, args ...any) *Error {
-	return &Error{Op: k.op, Method: k.method, Path: k.path, Class: class, Detail: oneLine(fmt.Sprintf(format, args...)), Err: err}
+	detail := fmt.Sprintf(format, args...)
+	if k.sent != nil {
+		detail = k.sent.conceal(detail)
+	}
+	return &Error{Op: k.op, Method: k.method, Path: k.path, Class: class, Detail: oneLine(detail), Err: err}
 }
 
 // do makes one request and returns its answer, which the caller must close.
@@ -194,6 +201,8 @@ func (c *Client) send(req *http.Request, k call) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	k.sent = &sentSecrets{list: slices.Clone(k.hidden)}
+	req = req.WithContext(k.sent.watch(req.Context()))
 	a := &answer{call: k, started: time.Now(), observe: c.cfg.Observe, release: release}
 	resp, err := c.http.Do(req) //nolint:bodyclose // answer.Close closes it
 	if err != nil {

@@ -48,6 +48,7 @@ func (l *login) exchange(ctx context.Context, password string) (token string, li
 	if err != nil {
 		return "", 0, k.errorf(ClassInternal, nil, "user name or password is not valid UTF-8")
 	}
+	k.hidden = []string{password}
 	req, err := l.client.request(ctx, k)
 	if err != nil {
 		return "", 0, err

@@ -68,7 +68,7 @@ func (l *oauth2Login) clientSecret() (string, error) {
 
 // exchange asks the token endpoint, within the request budget and the time of ctx.
 func (l *oauth2Login) exchange(ctx context.Context, secret string) (token string, lifetime time.Duration, err error) {
-	k := call{op: opOAuth2, method: http.MethodPost, endpoint: oauth2Endpoint, path: l.cfg.TokenURL, open: true}
+	k := call{op: opOAuth2, method: http.MethodPost, endpoint: oauth2Endpoint, path: l.cfg.TokenURL, open: true, sent: &sentSecrets{list: []string{secret}}}
 	release, err := l.client.reserve(ctx, &k)
 	if err != nil {
 		return "", 0, err
@@ -82,7 +82,7 @@ func (l *oauth2Login) exchange(ctx context.Context, secret string) (token string
 	source := clientcredentials.Config{
 		ClientID: l.cfg.ClientID, ClientSecret: secret, TokenURL: l.cfg.TokenURL, Scopes: l.cfg.Scopes, EndpointParams: params,
 	}
-	t, err := source.Token(context.WithValue(ctx, oauth2.HTTPClient, l.http))
+	t, err := source.Token(context.WithValue(k.sent.watch(ctx), oauth2.HTTPClient, l.http))
 	if err != nil {
 		// The text of these errors quotes the answer, which may repeat the secret.
 		if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok && refused.Response != nil {

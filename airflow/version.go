@@ -32,12 +32,12 @@ func parseVersion(api, number string) (Version, error) {
 	v := Version{Number: number, API: api}
 	m := versionNumber.FindStringSubmatch(number)
 	if m == nil {
-		return v, fmt.Errorf("%q is not a version number", oneLine(number))
+		return v, fmt.Errorf("%q is not a version number", number)
 	}
 	for i, field := range []*int{&v.Major, &v.Minor, &v.Patch} {
 		n, err := strconv.Atoi(m[i+1])
 		if err != nil && m[i+1] != "" {
-			return v, fmt.Errorf("%q is not a version number", oneLine(number))
+			return v, fmt.Errorf("%q is not a version number", number)
 		}
 		*field = n
 	}
