@@ -2,6 +2,7 @@
 GO            ?= go
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 IMAGE         ?= airflow_exporter
+FUZZTIME      ?= 1000000x
 
 # Tools of Prometheus that the rules are tested with, without its service discovery, which takes long to build.
 TOOLS        := $(CURDIR)/.tools
@@ -20,7 +21,7 @@ LDFLAGS     = -s -w -X $(INFO).Version=$(VERSION) -X $(INFO).Revision=$(REVISION
               -X $(INFO).BuildUser=$(BUILD_USER) -X $(INFO).BuildDate=$(BUILD_DATE)
 
 .DEFAULT_GOAL := build
-.PHONY: build test rules dashboards pictures mutation prometheusrule e2e lint bench demo docker help
+.PHONY: build test rules dashboards pictures fuzz mutation prometheusrule e2e lint bench demo docker help
 
 build: ## the binary, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o airflow_exporter .
@@ -59,6 +60,9 @@ $(PROMTOOL): Makefile
 $(AMTOOL): Makefile
 	GOBIN=$(TOOLS) $(GO) install $(ALERTMANAGER)
 	@touch $@
+
+fuzz: ## a million made-up answers for the client
+	$(GO) test ./airflow -run '^$$' -fuzz FuzzAnswers -fuzztime $(FUZZTIME)
 
 e2e: ## the tests on real servers of Airflow 2 and 3 (needs Python 3.11 and PostgreSQL)
 	$(GO) test -tags e2e -count=1 -timeout 25m -v ./test/e2e/...
