@@ -127,12 +127,12 @@ func FuzzAnswers(f *testing.F) {
 		if err != nil || d.IsDir() || filepath.Ext(path) != ".json" {
 			return err
 		}
-		text, err := os.ReadFile(path) //nolint:gosec // of this repository
+		text, err := os.ReadFile(path)
 		if err != nil || len(text) > 8<<10 {
 			return err
 		}
 		for question := range questions() {
-			f.Add(uint8(question), strings.Contains(path, "testdata/2."), false, text) //nolint:gosec // a few
+			f.Add(uint8(question), strings.Contains(path, "testdata/2."), false, text)
 		}
 		return nil
 	})
@@ -143,7 +143,7 @@ func FuzzAnswers(f *testing.F) {
 		`{"task_instances": [{"duration": 1e308}, {"start_date": "9999-99-99T00:00:00Z"}], "total_entries": 2}`, "{\"dags\": [{\"dag_id\": \"\xff\"}]}"} {
 		f.Add(uint8(0), false, true, []byte(text))
 		for question := range questions() {
-			f.Add(uint8(question), false, false, []byte(text)) //nolint:gosec // a few
+			f.Add(uint8(question), false, false, []byte(text))
 		}
 	}
 	base, err := url.Parse("http://127.0.0.1:1")
