@@ -1,0 +1,153 @@
+package collector
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed-9c0ac15d/airflow_exporter/airflow/airflowtest"
+)
+
+// truthEndpoints are what the exporter asks for, with the parts that go without it.
+var truthEndpoints = []struct {
+	name     string
+	concerns []string
+}{
+	{"version", []string{"health", "blocked"}},
+	{"health", []string{"health", "blocked"}},
+	{"token", []string{"task_instances", "dag_runs", "dags", "attempts", "blocked", "pools", "import_errors"}},
+	{"count", []string{"task_instances", "attempts", "blocked"}},
+	{"unfinished", []string{"task_instances", "attempts", "blocked"}},
+	{"finished", []string{"attempts"}},
+	{"tries", []string{"attempts"}},
+	{"stateless", []string{"blocked"}},
+	{"dependencies", []string{"blocked"}},
+	{"runs", []string{"dag_runs", "attempts", "blocked"}},
+	{"ended runs", []string{"dag_runs", "attempts", "blocked"}},
+	{"failed runs", []string{"dag_runs"}},
+	{"last runs", []string{"dag_runs"}},
+	{"dags", []string{"dags", "blocked"}},
+	{"dag", []string{"dags", "blocked"}},
+	{"pools", []string{"pools"}},
+	{"importErrors", []string{"import_errors"}},
+}
+
+// excused is why a fault at an endpoint cannot be seen, empty if it can.
+func excused(kind airflowtest.Kind, endpoint string) string {
+	return ""
+}
+
+// tally counts over all cases.
+type tally struct {
+	mu                               sync.Mutex
+	cases, wrong, gaps, flags, kinds int
+}
+
+func (y *tally) add(v verdict) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.wrong += len(v.wrong)
+	y.gaps += len(v.gaps)
+	y.flags += len(v.flags)
+}
+
+// Whatever goes wrong with whatever is asked for: each sample is the truth, or
+// absent with a flag; and when it is over, everything is told again.
+func TestTruth(t *testing.T) {
+	kinds := airflowtest.Kinds()
+	total := &tally{kinds: len(kinds)}
+	t.Run("cases", func(t *testing.T) {
+		for _, kind := range truthKinds {
+			for i, endpoint := range truthEndpoints {
+				if endpoint.name == "token" && kind.version[0] == '2' {
+					continue
+				}
+				maxAge := []time.Duration{2 * time.Minute, 12 * time.Minute}[i%2]
+				t.Run(kind.name+"/"+endpoint.name, func(t *testing.T) {
+					t.Parallel()
+					inTruthWorld(t, kind, maxAge, func(w *truthWorld) {
+						w.tryAll(kinds, endpoint.name, endpoint.concerns, total)
+					})
+				})
+			}
+		}
+	})
+	fmt.Printf("FIGURE C1 wrong_samples=%d cases=%d\n", total.wrong, total.cases)
+	fmt.Printf("FIGURE C2 unflagged_gaps=%d false_flags=%d\n", total.gaps, total.flags)
+	if total.cases < 400 || len(kinds) < 40 {
+		t.Errorf("%d cases of %d kinds, want at least 400 of 40", total.cases, len(kinds))
+	}
+}
+
+// tryAll lets each kind of fault strike what is asked of an endpoint, the first, a middle and the last time.
+func (w *truthWorld) tryAll(kinds []airflowtest.Kind, endpoint string, concerns []string, total *tally) {
+	w.settle()
+	for _, page := range []string{"first", "middle", "last", "all"} {
+		for i, kind := range kinds {
+			if underRace && i%8 != 0 {
+				continue
+			}
+			n := w.pagesOf()[endpoint]
+			if n == 0 {
+				w.t.Fatalf("%s is not asked for", endpoint)
+			}
+			if page == "middle" && n < 3 || page != "first" && n < 2 || excused(kind, endpoint) != "" {
+				continue
+			}
+			fault := kind.Fault
+			switch page {
+			case "first":
+				fault = fault.Nth(1)
+			case "middle":
+				fault = fault.Nth((n + 1) / 2)
+			case "last":
+				fault = fault.Nth(n)
+			}
+			w.try(kind, fault, endpoint+", "+page, w.mayFlag(kind, concerns), total)
+		}
+	}
+}
+
+// mayFlag are the parts that a fault at an endpoint may keep from being told.
+func (w *truthWorld) mayFlag(kind airflowtest.Kind, concerns []string) []string {
+	name := kind.String()
+	switch {
+	case kind.Harmless:
+		return nil
+	case strings.Contains(name, "Retry-After 60"), strings.Contains(name, "Retry-After 0"):
+		return partNames
+	case strings.Contains(name, "hang"), strings.Contains(name, "for ever"): // it takes the time of those that come later
+		return append(slices.Clone(concerns), "attempts", "blocked")
+	}
+	return concerns
+}
+
+// try makes one case: a scrape with the fault, and one after it.
+func (w *truthWorld) try(kind airflowtest.Kind, fault airflowtest.Fault, where string, mayFlag []string, total *tally) {
+	total.mu.Lock()
+	total.cases++
+	total.mu.Unlock()
+	maxAge := w.collector.cfg.MaxAge
+	remove := w.airflow.Inject(asking(strings.Split(where, ",")[0]), fault)
+	w.report(kind, where, "with the fault", &judge{maxAge, mayFlag}, total)
+	remove()
+	w.report(kind, where, "after it", &judge{maxAge, nil}, total)
+}
+
+func (w *truthWorld) report(kind airflowtest.Kind, where, when string, j *judge, total *tally) {
+	said := w.next()
+	v := j.compare(said, w.last, w.seen)
+	w.last = said
+	total.add(v)
+	if v.empty() {
+		return
+	}
+	short := func(list []string) string {
+		slices.Sort(list)
+		return fmt.Sprintf("%d %q", len(list), list[:min(2, len(list))])
+	}
+	w.t.Errorf("%s at %s, %s:\n  wrong %s\n  gaps %s\n  false flags %s", kind, where, when, short(v.wrong), short(v.gaps), short(v.flags))
+}
