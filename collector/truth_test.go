@@ -2,12 +2,14 @@ package collector
 
 import (
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow/airflowtest"
 )
 
@@ -35,8 +37,24 @@ var truthEndpoints = []struct {
 	{"importErrors", []string{"import_errors"}},
 }
 
-// excused is why a fault at an endpoint cannot be seen, empty if it can.
-func excused(kind airflowtest.Kind, endpoint string) string {
+// excused is why what a fault makes of an answer is believed, empty if it is not.
+func excused(world truthKind, kind airflowtest.Kind, endpoint string) string {
+	name := kind.String()
+	lacksRows := strings.Contains(name, "lost row") || name == "no rows"
+	switch {
+	case endpoint == "count" && kind.Total && !strings.Contains(name, "null") && !strings.Contains(name, "negative"):
+		return "the number is all that there is in the answer"
+	case endpoint == "dependencies" && lacksRows:
+		return "an answer without a count"
+	case endpoint == "last runs" && lacksRows:
+		return "a server may send fewer rows than were asked for"
+	case endpoint == "tries" && name == "null state":
+		return "an attempt that has not begun has none"
+	case endpoint == "tries" && strings.HasPrefix(name, "status 4") && !strings.Contains(name, "401") && !strings.Contains(name, "429"):
+		return "a definite answer settles the debt: the attempt counts without its times"
+	case world.list == airflow.ListGet && lacksRows && slices.Contains([]string{"unfinished", "finished", "stateless", "runs", "ended runs", "failed runs"}, endpoint):
+		return "a page by cursor comes without a count"
+	}
 	return ""
 }
 
@@ -57,10 +75,11 @@ func (y *tally) add(v verdict) {
 // Whatever goes wrong with whatever is asked for: each sample is the truth, or
 // absent with a flag; and when it is over, everything is told again.
 func TestTruth(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	kinds := airflowtest.Kinds()
 	total := &tally{kinds: len(kinds)}
 	t.Run("cases", func(t *testing.T) {
-		for _, kind := range truthKinds {
+		for turn, kind := range truthKinds {
 			for i, endpoint := range truthEndpoints {
 				if endpoint.name == "token" && kind.version[0] == '2' {
 					continue
@@ -69,7 +88,7 @@ func TestTruth(t *testing.T) {
 				t.Run(kind.name+"/"+endpoint.name, func(t *testing.T) {
 					t.Parallel()
 					inTruthWorld(t, kind, maxAge, func(w *truthWorld) {
-						w.tryAll(kinds, endpoint.name, endpoint.concerns, total)
+						w.tryAll(inTurn(kinds, turn), endpoint.name, endpoint.concerns, total)
 					})
 				})
 			}
@@ -82,19 +101,31 @@ func TestTruth(t *testing.T) {
 	}
 }
 
+// inTurn are the kinds that it is this world's turn to meet: all that are about
+// the rows of lists, and of the others every third one.
+func inTurn(kinds []airflowtest.Kind, turn int) []airflowtest.Kind {
+	var list []airflowtest.Kind
+	for i, kind := range kinds {
+		if kind.Rows || kind.Total || i%len(truthKinds) == turn {
+			list = append(list, kind)
+		}
+	}
+	return list
+}
+
 // tryAll lets each kind of fault strike what is asked of an endpoint, the first, a middle and the last time.
 func (w *truthWorld) tryAll(kinds []airflowtest.Kind, endpoint string, concerns []string, total *tally) {
 	w.settle()
+	n := w.pagesOf()[endpoint]
+	if n == 0 {
+		w.t.Fatalf("%s is not asked for", endpoint)
+	}
 	for _, page := range []string{"first", "middle", "last", "all"} {
 		for i, kind := range kinds {
 			if underRace && i%8 != 0 {
 				continue
 			}
-			n := w.pagesOf()[endpoint]
-			if n == 0 {
-				w.t.Fatalf("%s is not asked for", endpoint)
-			}
-			if page == "middle" && n < 3 || page != "first" && n < 2 || excused(kind, endpoint) != "" {
+			if page == "middle" && n < 3 || page != "first" && n < 2 || excused(w.kind, kind, endpoint) != "" {
 				continue
 			}
 			fault := kind.Fault
@@ -132,15 +163,24 @@ func (w *truthWorld) try(kind airflowtest.Kind, fault airflowtest.Fault, where s
 	total.mu.Unlock()
 	maxAge := w.collector.cfg.MaxAge
 	remove := w.airflow.Inject(asking(strings.Split(where, ",")[0]), fault)
-	w.report(kind, where, "with the fault", &judge{maxAge, mayFlag}, total)
+	w.report(kind, where, "with the fault", &judge{maxAge: maxAge, mayFlag: mayFlag}, total)
 	remove()
-	w.report(kind, where, "after it", &judge{maxAge, nil}, total)
+	w.report(kind, where, "after it", &judge{maxAge: maxAge}, total)
 }
 
 func (w *truthWorld) report(kind airflowtest.Kind, where, when string, j *judge, total *tally) {
 	said := w.next()
+	j.owed = w.owed
 	v := j.compare(said, w.last, w.seen)
 	w.last = said
+	if j.mayFlag == nil { // what was lost for good is one mistake, not one of all later cases
+		w.owed = map[string]float64{}
+		for sample, right := range w.seen[len(w.seen)-1].said.of["attempts"] {
+			if lost := right - said.samples[sample]; lost != 0 {
+				w.owed[sample] = lost
+			}
+		}
+	}
 	total.add(v)
 	if v.empty() {
 		return

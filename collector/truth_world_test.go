@@ -20,7 +20,7 @@ const (
 	truthStep = 5 * time.Minute
 	// truthPage is the most that Airflow sends of a list by GET, and truthRows how
 	// many rows the lists have at least: three pages.
-	truthPage, truthRows = 5, 13
+	truthPage, truthRows = 5, 11
 	// markHeader marks the requests that may meet a fault.
 	markHeader = "X-Truth-Test"
 )
@@ -44,8 +44,9 @@ type truthWorld struct {
 	truth *world
 	step  int
 	begun time.Time
-	seen  []truthMoment // what was true, step by step
-	last  exposed       // what the tested one told last
+	seen  []truthMoment      // what was true, step by step
+	last  exposed            // what the tested one told last
+	owed  map[string]float64 // what it lacks for good, by sample
 }
 
 // truthMoment is the truth at some time.
@@ -89,12 +90,15 @@ func (w *truthWorld) fill(db *airflowtest.Database) {
 		db.PutPool(airflowtest.Pool{Name: fmt.Sprintf("pool%02d", i), Slots: 1000})
 		db.PutImportError(airflowtest.ImportError{Filename: fmt.Sprintf("broken%02d.py", i)})
 		w.putDag(db, i)
-		db.PutRun(airflowtest.DagRun{DagID: truthDag(i), RunID: "past", Type: "scheduled", State: "success", LogicalDate: midnight.Add(-24 * time.Hour), RunAfter: midnight})
+		if i != 1 {
+			db.PutRun(airflowtest.DagRun{DagID: truthDag(i), RunID: "past", Type: "scheduled", State: "success", StartDate: midnight.Add(-time.Hour), EndDate: midnight.Add(-time.Minute), LogicalDate: midnight.Add(-24 * time.Hour), RunAfter: midnight})
+		}
 		db.PutRun(airflowtest.DagRun{DagID: truthDag(i), RunID: "long", Type: "scheduled", State: "running", LogicalDate: midnight, RunAfter: midnight})
 		running := db.Add(airflowtest.Task(truthDag(i), "long", "works"), 0).Start()
 		running.Pool = fmt.Sprintf("pool%02d", i)
 	}
-	db.PutRun(airflowtest.DagRun{DagID: truthDag(1), RunID: "lost", Type: "manual", State: "failed"})
+	db.PutRun(airflowtest.DagRun{DagID: truthDag(1), RunID: "lost", Type: "manual", State: "failed",
+		RunAfter: db.Now().Add(-48 * time.Hour), StartDate: db.Now().Add(-48 * time.Hour), EndDate: db.Now().Add(-47 * time.Hour)})
 	db.PutRun(airflowtest.DagRun{DagID: truthDag(2), RunID: "waits", Type: "manual", State: "queued"})
 	db.Add(airflowtest.Task(truthDag(2), "waits", "null"), 0)
 	db.PutDag(airflowtest.Dag{DagID: "unlisted", Stale: true})
@@ -129,16 +133,16 @@ func (w *truthWorld) move(db *airflowtest.Database) {
 	}
 	if w.step%2 == 0 {
 		db.PutImportError(airflowtest.ImportError{Filename: "flaky.py"})
-		db.Add(airflowtest.Task(truthDag(5), "long", "null"), 0)
+		db.Add(airflowtest.Task(truthDag(7), "long", "null"), 0)
 	} else {
 		db.FixImportError(map[bool]string{true: "", false: "dags-folder"}[w.kind.version[0] == '2'], "flaky.py")
-		db.Delete(airflowtest.Task(truthDag(5), "long", "null"))
+		db.Delete(airflowtest.Task(truthDag(7), "long", "null"))
 	}
 	reason := []string{"Task Concurrency", "Trigger Rule"}[w.step%2]
 	for i := range 3 {
 		db.TaskInstance(airflowtest.MappedTask(truthDag(3), "long", "waits", i)).Dependencies = []airflowtest.Dependency{{Name: reason, Reason: "1"}}
 	}
-	for _, i := range []int{0, 6, 12} {
+	for _, i := range []int{0, 5, 10} {
 		w.moveRuns(db, truthDag(i))
 	}
 }

@@ -12,8 +12,7 @@ type Kind struct {
 	Fault
 	// Harmless: a client that is patient and careful gets the whole truth all the same.
 	Harmless bool
-	// Believed: what the answer says is wrong, and nothing in it shows that. Total
-	// is about total_entries alone, Rows about rows of lists.
+	// Total: the fault is about total_entries alone. Rows: it is about the rows of lists.
 	Total, Rows bool
 }
 
@@ -113,9 +112,9 @@ func rowKinds() []Kind {
 	for i := range kinds {
 		kinds[i].Total = true
 	}
-	rows := harmful(LoseRow(false), LoseRow(true), LoseRows(), RowsOfOtherType(), NoState(), ShiftPage(1), ShiftPage(-1), SameCursor())
+	rows := harmful(LoseRow(false), LoseRow(true), LoseRows(), RowsOfOtherType(), NoState(), ShiftPage(1), ShiftPage(-1), SameCursor(), RepeatRow())
 	for i := range rows {
 		rows[i].Rows = true
 	}
-	return slices.Concat(kinds, rows, harmless(RepeatRow()))
+	return slices.Concat(kinds, rows)
 }
