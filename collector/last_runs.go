@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -296,9 +297,11 @@ func (l *lastRuns) read(ctx context.Context, client *airflow.Client, dagID strin
 	return requests, nil
 }
 
+// isNotFound reports whether Airflow itself says that there is no such DAG; what
+// a proxy cannot find may be there.
 func isNotFound(err error) bool {
 	e, ok := errors.AsType[*airflow.Error](err)
-	return ok && e.Status == http.StatusNotFound
+	return ok && e.Status == http.StatusNotFound && strings.HasSuffix(e.Detail, "was not found")
 }
 
 // plan takes over when the next runs are due.

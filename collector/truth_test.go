@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"flag"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -58,6 +59,8 @@ func excused(world truthKind, kind airflowtest.Kind, endpoint string) string {
 	return ""
 }
 
+var everyCase = flag.Bool("truth.all", false, "let each fault strike each page of each world, which takes minutes")
+
 // tally counts over all cases.
 type tally struct {
 	mu                               sync.Mutex
@@ -102,11 +105,11 @@ func TestTruth(t *testing.T) {
 }
 
 // inTurn are the kinds that it is this world's turn to meet: all that are about
-// the rows of lists, and of the others every third one.
+// the rows of lists, and of the others every third one, if there is no time for all.
 func inTurn(kinds []airflowtest.Kind, turn int) []airflowtest.Kind {
 	var list []airflowtest.Kind
 	for i, kind := range kinds {
-		if kind.Rows || kind.Total || i%len(truthKinds) == turn {
+		if *everyCase || kind.Rows || kind.Total || i%len(truthKinds) == turn {
 			list = append(list, kind)
 		}
 	}
@@ -120,12 +123,16 @@ func (w *truthWorld) tryAll(kinds []airflowtest.Kind, endpoint string, concerns 
 	if n == 0 {
 		w.t.Fatalf("%s is not asked for", endpoint)
 	}
-	for _, page := range []string{"first", "middle", "last", "all"} {
+	pages := []string{"first", "middle", "last", "all"}
+	if n < 3 {
+		pages = []string{"first", "last", "all"}
+	}
+	if n < 2 {
+		pages = pages[:1]
+	}
+	for p, page := range pages {
 		for i, kind := range kinds {
-			if underRace && i%8 != 0 {
-				continue
-			}
-			if page == "middle" && n < 3 || page != "first" && n < 2 || excused(w.kind, kind, endpoint) != "" {
+			if !*everyCase && (i%len(pages) != p || underRace && i%8 > 3) || excused(w.kind, kind, endpoint) != "" {
 				continue
 			}
 			fault := kind.Fault
