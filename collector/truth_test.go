@@ -90,7 +90,7 @@ func TestTruth(t *testing.T) {
 				maxAge := []time.Duration{2 * time.Minute, 12 * time.Minute}[i%2]
 				t.Run(kind.name+"/"+endpoint.name, func(t *testing.T) {
 					t.Parallel()
-					inTruthWorld(t, kind, maxAge, func(w *truthWorld) {
+					inTruthWorld(t, kind, maxAge, truthStep-time.Minute, nil, func(w *truthWorld) {
 						w.tryAll(inTurn(kinds, turn), endpoint.name, endpoint.concerns, total)
 					})
 				})

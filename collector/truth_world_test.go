@@ -55,12 +55,10 @@ type truthMoment struct {
 	said exposed
 }
 
-func inTruthWorld(t *testing.T, kind truthKind, maxAge time.Duration, test func(w *truthWorld)) {
+// inTruthWorld runs a test in such a world; tested, which may be nil, changes the exporter that meets faults.
+func inTruthWorld(t *testing.T, kind truthKind, maxAge, tokenLifetime time.Duration, tested func(*Options), test func(w *truthWorld)) {
 	t.Helper()
-	o := airflowtest.Options{Version: kind.version, Users: users, ClampGet: truthPage}
-	if kind.version[0] == '3' {
-		o.TokenLifetime = truthStep - time.Minute // each scrape logs in
-	}
+	o := airflowtest.Options{Version: kind.version, Users: users, ClampGet: truthPage, TokenLifetime: tokenLifetime}
 	change := func(marked bool) func(*Options) {
 		return func(o *Options) {
 			as("viewer", "right")(o)
@@ -70,6 +68,9 @@ func inTruthWorld(t *testing.T, kind truthKind, maxAge time.Duration, test func(
 			o.Config.MaxAge = maxAge
 			o.Config.Histograms = HistogramsClassic
 			if marked {
+				if tested != nil {
+					tested(o)
+				}
 				o.Airflow.HTTPClient.HTTPHeaders = &promconfig.Headers{Headers: map[string]promconfig.Header{markHeader: {Values: []string{"1"}}}}
 			}
 		}

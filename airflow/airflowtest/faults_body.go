@@ -17,9 +17,7 @@ func Body(name, body string) Fault {
 
 // Around puts something before and after the right answer.
 func Around(name, before, after string) Fault {
-	f := Rewrite(func(b []byte) []byte { return []byte(before + string(b) + after) })
-	f.name = name
-	return f
+	return named(name, Rewrite(func(b []byte) []byte { return []byte(before + string(b) + after) }))
 }
 
 // GzipBomb answers with a small body that unpacks to so many bytes of blanks.

@@ -19,7 +19,7 @@ var requiredKeys = []string{
 // whole answer and its first row. Of an answer that is none of a list, that is
 // the answer itself.
 func edit(name string, change func(whole, row *object)) Fault {
-	f := Rewrite(func(b []byte) []byte {
+	return named(name, Rewrite(func(b []byte) []byte {
 		tree, ok := readTree(b).(object)
 		if !ok {
 			return b
@@ -37,9 +37,7 @@ func edit(name string, change func(whole, row *object)) Fault {
 			change(&tree, &tree)
 		}
 		return style{spaced: true}.encode(tree)
-	})
-	f.name = name
-	return f
+	}))
 }
 
 // rows is the list of rows of an answer, nil if it has none.

@@ -3,6 +3,7 @@ package airflowtest
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -39,18 +40,21 @@ func harmful(faults ...Fault) []Kind {
 	return kinds
 }
 
+// named is a fault by another name.
+func named(name string, f Fault) Fault {
+	f.name = name
+	return f
+}
+
 func slowKinds() []Kind {
-	late := Delay(10 * time.Minute)
-	late.name = "delay for ever"
-	slow := Drip(1, time.Second)
-	slow.name = "drip for ever"
+	late, slow := named("delay for ever", Delay(10*time.Minute)), named("drip for ever", Drip(1, time.Second))
 	return append(harmless(Delay(500*time.Millisecond), Drip(200, time.Millisecond), SlowStart(500*time.Millisecond), EarlyHints(3)),
 		harmful(late, slow, Hang(), HangAfter(0), HangAfter(20))...)
 }
 
 func brokenKinds() []Kind {
 	return harmful(Reset(), ResetIn("status line"), ResetIn("headers"), ResetIn("body"), CloseSilently(), NoHTTP(), BadHeader(), BadChunk(),
-		WrongLength(100), WrongLength(-10), CutUnseen(0.5), Truncate(0), Truncate(40), TruncateChunked(0), TruncateChunked(40),
+		WrongLength(100), WrongLength(-10), CutUnseen(0.5), named("truncate at 0", Truncate(0)), Truncate(40), named("truncate chunked at 0", TruncateChunked(0)), TruncateChunked(40),
 		HugeHeader(12<<20), EndlessHeaders())
 }
 
@@ -70,9 +74,7 @@ func redirectKinds() []Kind {
 	var faults []Fault
 	for _, code := range []int{301, 302, 303, 307, 308} {
 		for _, to := range []string{"/login", "https://login.test/?next=1", "http://airflow.test:8081/"} {
-			f := Redirect(to, code)
-			f.name += " to " + to
-			faults = append(faults, f)
+			faults = append(faults, named("redirect "+strconv.Itoa(code)+" to "+to, Redirect(to, code)))
 		}
 	}
 	return harmful(faults...)

@@ -21,7 +21,7 @@ func raw(name string, write func(conn net.Conn, a answer)) Fault {
 	}}
 }
 
-// head is how a right answer begins, with more lines of headers, if any.
+// rawHead is how a right answer begins, with more lines of headers, if any.
 func rawHead(lines ...string) string {
 	return "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + strings.Join(append(lines, "\r\n"), "\r\n")
 }
