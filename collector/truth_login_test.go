@@ -33,7 +33,11 @@ func TestTruthOfCredentials(t *testing.T) {
 	} {
 		for _, kind := range truthKinds {
 			for life, lifetime := range map[string]time.Duration{"short": truthStep - time.Minute, "long": 24 * time.Hour} {
+				if life == "long" && kind.version[0] == '2' {
+					continue // it has no tokens
+				}
 				t.Run(name+"/"+kind.name+"/"+life, func(t *testing.T) {
+					t.Parallel()
 					file := filepath.Join(t.TempDir(), "password")
 					if err := os.WriteFile(file, []byte("right"), 0o600); err != nil {
 						t.Fatal(err)
@@ -43,7 +47,7 @@ func TestTruthOfCredentials(t *testing.T) {
 						w.settle()
 						tc.spoil(w, file)
 						mayFlag := tc.mayFlag
-						if life == "long" && kind.version[0] == '3' {
+						if life == "long" {
 							mayFlag = nil // the password is not needed while the token is good
 						}
 						w.expect("with it", mayFlag)
