@@ -14,6 +14,7 @@ import (
 // Whatever happens to tokens and to the files that hold credentials: nothing
 // wrong is told, and everything again as soon as they are good.
 func TestTruthOfCredentials(t *testing.T) {
+	lengthy(t)
 	needLogin := []string{"task_instances", "dag_runs", "dags", "attempts", "blocked", "pools", "import_errors"}
 	for name, tc := range map[string]struct {
 		spoil   func(w *truthWorld, file string)
