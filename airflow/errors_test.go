@@ -3,6 +3,7 @@ package airflow_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -19,10 +20,16 @@ import (
 // answer is a server that answers the version and gives every other request one answer.
 func answer(t *testing.T, h http.HandlerFunc) string {
 	t.Helper()
+	return answerAs(t, "3.3.2", h)
+}
+
+// answerAs is answer by some version of Airflow 3.
+func answerAs(t *testing.T, version string, h http.HandlerFunc) string {
+	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/api/v2/version" {
 			w.Header().Set("Content-Type", "application/json")
-			_, _ = io.WriteString(w, `{"version":"3.3.2","git_version":null}`)
+			_, _ = fmt.Fprintf(w, `{"version":%q,"git_version":null}`, version)
 			return
 		}
 		h(w, r)

@@ -35,7 +35,7 @@ func (c *Client) ImportErrors(ctx context.Context) ([]ImportError, error) {
 		call: c.call(s, opImportErrors, http.MethodGet, "/importErrors"),
 		rows: "import_errors", decode: decodeImportError,
 		key:    func(e ImportError) string { return strconv.Itoa(e.ID) },
-		joined: s.dialect.hasBundles(), // up to 3.2 with the DAGs that were in the file
+		joined: s.dialect.hasBundles() && !s.AtLeast(3, 3, 0), // up to 3.2 with the DAGs that were in the file
 	}
 	return l.all(ctx, c)
 }

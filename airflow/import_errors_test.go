@@ -66,7 +66,7 @@ func TestImportErrorsCountedOncePerDag(t *testing.T) {
 			}
 		}
 		asked := 0
-		client := newClient(t, answer(t, func(w http.ResponseWriter, r *http.Request) {
+		client := newClient(t, answerAs(t, "3.2.2", func(w http.ResponseWriter, r *http.Request) {
 			asked++
 			offset, _ := strconv.Atoi(r.URL.Query().Get("offset"))
 			var rows []string

@@ -75,7 +75,7 @@ func (c *Client) Dependencies(ctx context.Context, ref TaskInstanceRef) ([]Depen
 	}
 	var list []Dependency
 	for i, d := range *body.Dependencies {
-		if d.Name == nil {
+		if d.Name == nil || *d.Name == "" {
 			return nil, a.errorf(ClassDecode, nil, "row %d: a dependency without name", i)
 		}
 		list = append(list, Dependency{Name: *d.Name, Reason: orZero(d.Reason)})
@@ -106,7 +106,7 @@ func (c *Client) Tries(ctx context.Context, ref TaskInstanceRef) ([]TaskInstance
 	}
 	defer a.Close()
 	var rows []TaskInstance
-	_, err = decodeListing(a.body, "task_instances", func(dec *jsontext.Decoder) error {
+	e, err := decodeListing(a.body, "task_instances", func(dec *jsontext.Decoder) error {
 		t, err := decodeTaskInstance(dec)
 		if err != nil {
 			return fmt.Errorf("row %d: %w", len(rows), err)
@@ -116,6 +116,10 @@ func (c *Client) Tries(ctx context.Context, ref TaskInstanceRef) ([]TaskInstance
 	})
 	if err := a.decodeError(err); err != nil {
 		return nil, err
+	}
+	if len(rows) < e.total {
+		cause := &IncompleteError{Received: len(rows), Total: e.total}
+		return nil, a.errorf(ClassTooLarge, cause, "%v", cause)
 	}
 	return onePerTry(rows), nil
 }

@@ -14,12 +14,13 @@ const opLatestRuns = "list the latest runs of a DAG"
 
 // LatestDagRuns lists the latest runs of a DAG in these states, at most n of
 // them, the latest run_after first (v1: execution date; GET
-// /dags/{dag_id}/dagRuns). It is empty for a DAG without such runs. The error
+// /dags/{dag_id}/dagRuns). It is empty for a DAG without such runs. All reports
+// whether there are no others: a server may send fewer than n. The error
 // is an *Error, on Airflow 3 a 404 for a DAG that does not exist.
-func (c *Client) LatestDagRuns(ctx context.Context, dagID string, states []RunState, n int) ([]DagRun, error) {
+func (c *Client) LatestDagRuns(ctx context.Context, dagID string, states []RunState, n int) (runs []DagRun, all bool, err error) {
 	s, err := c.server(ctx)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	k := c.call(s, opLatestRuns, http.MethodGet, "/dags/"+url.PathEscape(dagID)+"/dagRuns")
 	k.endpoint = "/dags/{dag_id}/dagRuns"
@@ -29,11 +30,10 @@ func (c *Client) LatestDagRuns(ctx context.Context, dagID string, states []RunSt
 	}
 	a, err := c.do(ctx, k)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer a.Close()
-	var runs []DagRun
-	_, err = decodeListing(a.body, "dag_runs", func(dec *jsontext.Decoder) error {
+	e, err := decodeListing(a.body, "dag_runs", func(dec *jsontext.Decoder) error {
 		run, err := decodeDagRun(dec)
 		if err != nil {
 			return fmt.Errorf("row %d: %w", len(runs), err)
@@ -42,7 +42,14 @@ func (c *Client) LatestDagRuns(ctx context.Context, dagID string, states []RunSt
 		return nil
 	})
 	if err := a.decodeError(err); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return runs, nil
+	if e.total < 0 {
+		return nil, false, a.errorf(ClassDecode, nil, "an answer without total_entries")
+	}
+	if len(runs) == 0 && min(n, e.total) > 0 {
+		cause := &IncompleteError{Total: e.total}
+		return nil, false, a.errorf(ClassTooLarge, cause, "%v", cause)
+	}
+	return runs, len(runs) >= e.total, nil
 }

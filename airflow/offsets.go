@@ -58,7 +58,8 @@ func (l *offsetListing[T]) all(ctx context.Context, c *Client) ([]T, error) {
 		switch {
 		case !overlaps: // whatever the total says: what went makes room in it for what was passed over
 			return nil, l.incomplete(len(all), p.total)
-		case len(all) >= p.total && (p.total >= 0 || len(all) == known):
+		// A total that the rows have outgrown says nothing of how many there are.
+		case len(all) == p.total, len(all) > p.total && len(all) == known:
 			return all, nil
 		case len(all) > known:
 			at, jumped = next, false

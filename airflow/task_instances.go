@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -123,7 +124,7 @@ func (c *Client) listTaskInstances(ctx context.Context, q TaskInstanceQuery, yie
 // taskInstances are the rows that q selects.
 func taskInstances(s *server, q TaskInstanceQuery) rowsOf[TaskInstance, TaskInstanceRef] {
 	of := rowsOf[TaskInstance, TaskInstanceRef]{
-		op: opList, key: "task_instances", decode: decodeTaskInstance, ref: (*TaskInstance).Ref,
+		op: opList, key: "task_instances", decode: q.decode, ref: (*TaskInstance).Ref,
 		path: taskInstancesPath, params: url.Values{},
 		body:    func(offset int) any { return s.dialect.batchFilter(q, offset) },
 		ordered: s.dialect.instancesInOrder(), room: q.Room, most: q.most,
@@ -136,6 +137,16 @@ func taskInstances(s *server, q TaskInstanceQuery) rowsOf[TaskInstance, TaskInst
 		addDate(of.params, "end_date_gte", q.scope.Since)
 	}
 	return of
+}
+
+// decode refuses a row in a state that was not asked for: whatever it is, the
+// filter was not obeyed.
+func (q TaskInstanceQuery) decode(dec *jsontext.Decoder) (TaskInstance, error) {
+	t, err := decodeTaskInstance(dec)
+	if err == nil && !slices.Contains(q.States, t.State) {
+		return t, fmt.Errorf("a task instance in the state %q, which was not asked for", oneLine(string(t.State)))
+	}
+	return t, err
 }
 
 // taskInstanceJSON has the fields that are used; a pointer tells null from a value.

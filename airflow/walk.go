@@ -163,7 +163,8 @@ func (w *walk[R, K]) offsets(ctx context.Context, k call, next func(offset int) 
 		if w.page.total < 0 {
 			return k.errorf(ClassDecode, nil, "an answer without total_entries")
 		}
-		if len(w.seen) >= w.page.total || w.page.rows == 0 {
+		// A total that the rows have outgrown says nothing of how many there are.
+		if len(w.seen) == w.page.total || w.page.rows == 0 {
 			break
 		}
 		if w.tooMany() {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -270,16 +271,16 @@ func (l *lastRuns) unknown(dags map[string]dagFacts, now time.Time) int {
 // took. One that Airflow does not tell about has none.
 func (l *lastRuns) read(ctx context.Context, client *airflow.Client, dagID string) (requests int, err error) {
 	at := airflowNow(client)
-	runs, err := client.LatestDagRuns(ctx, dagID, []airflow.RunState{airflow.RunSuccess, airflow.RunFailed}, latestRuns)
+	runs, all, err := client.LatestDagRuns(ctx, dagID, []airflow.RunState{airflow.RunSuccess, airflow.RunFailed}, latestRuns)
 	requests++
-	var from time.Time // an answer that is not full holds all
-	if len(runs) == latestRuns {
+	var from time.Time
+	if !all && len(runs) > 0 {
 		from = slices.MinFunc(runs, func(a, b airflow.DagRun) int { return a.RunAfter.Compare(b.RunAfter) }).RunAfter
 	}
 	isSuccess := func(r airflow.DagRun) bool { return r.State == airflow.RunSuccess && r.RunType != "backfill" }
-	if err == nil && len(runs) == latestRuns && !slices.ContainsFunc(runs, isSuccess) {
+	if err == nil && !all && !slices.ContainsFunc(runs, isSuccess) {
 		var more []airflow.DagRun
-		more, err = client.LatestDagRuns(ctx, dagID, []airflow.RunState{airflow.RunSuccess}, latestRuns)
+		more, _, err = client.LatestDagRuns(ctx, dagID, []airflow.RunState{airflow.RunSuccess}, latestRuns)
 		requests++
 		runs = append(runs, more...)
 	}
@@ -296,9 +297,11 @@ func (l *lastRuns) read(ctx context.Context, client *airflow.Client, dagID strin
 	return requests, nil
 }
 
+// isNotFound reports whether Airflow itself says that there is no such DAG; what
+// a proxy cannot find may be there.
 func isNotFound(err error) bool {
 	e, ok := errors.AsType[*airflow.Error](err)
-	return ok && e.Status == http.StatusNotFound
+	return ok && e.Status == http.StatusNotFound && strings.HasSuffix(e.Detail, "was not found")
 }
 
 // plan takes over when the next runs are due.

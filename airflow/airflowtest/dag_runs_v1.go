@@ -26,7 +26,7 @@ func (d v1) listDagRuns(c *call) answer {
 		"start_date_gte", "start_date_lte", "end_date_gte", "end_date_lte", "updated_at_gte", "updated_at_lte"), "limit", "offset"); problem != nil {
 		return *problem
 	}
-	q.limit = fullPage(q.limit)
+	q.limit = c.clamp(fullPage(q.limit))
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		if problem := d.parseRunParameter(&q, key, values[key]); problem != nil {
 			return *problem

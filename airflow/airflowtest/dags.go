@@ -66,7 +66,7 @@ func (d v1) listDags(c *call) answer {
 		slices.Reverse(dags)
 	}
 	rows := []any{}
-	for _, dag := range pageOf(dags, q.offset, fullPage(q.limit)) {
+	for _, dag := range pageOf(dags, q.offset, c.clamp(fullPage(q.limit))) {
 		rows = append(rows, v1Dag(dag).only(splitList(values["fields"])))
 	}
 	o := object{{"dags", rows}, {"total_entries", len(dags)}}
@@ -111,6 +111,14 @@ func withoutKeys(values url.Values, keys ...string) url.Values {
 		delete(rest, key)
 	}
 	return rest
+}
+
+// clamp bounds the rows of a GET list of v1, but for that of task instances.
+func (c *call) clamp(limit int) int {
+	if most := c.server.options.ClampGet; most > 0 {
+		return min(limit, most)
+	}
+	return limit
 }
 
 // fullPage is the limit that v1 makes of one in most of its lists.

@@ -68,7 +68,7 @@ func (d v1) listImportErrors(c *call) answer {
 	}
 	all := c.findImportErrors(func(e *ImportError, dag *Dag) bool { return dag.File == e.Filename }, false)
 	rows := []any{}
-	for _, e := range pageOf(all, q.offset, fullPage(q.limit)) {
+	for _, e := range pageOf(all, q.offset, c.clamp(fullPage(q.limit))) {
 		rows = append(rows, object{
 			{"filename", e.Filename},
 			{"import_error_id", e.id},

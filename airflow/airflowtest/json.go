@@ -39,7 +39,7 @@ type style struct {
 }
 
 // encode writes a value made of nil, bool, string, int, float64, object,
-// []any, []string, map[string]any and iter.Seq[object].
+// []any, *[]any, []string, map[string]any, iter.Seq[object] and bare.
 func (s style) encode(value any) []byte {
 	return s.append(nil, value, 0)
 }
@@ -56,6 +56,8 @@ func (s style) append(b []byte, value any, depth int) []byte {
 		return appendFloat(b, v)
 	case string:
 		return s.appendString(b, v)
+	case bare:
+		return append(b, v...)
 	case object:
 		return s.appendObject(b, v, depth)
 	case map[string]any:
@@ -79,6 +81,8 @@ func (s style) append(b []byte, value any, depth int) []byte {
 				}
 			}
 		})
+	case *[]any:
+		return s.append(b, *v, depth)
 	case iter.Seq[object]:
 		return s.appendArray(b, depth, func(yield func(any) bool) {
 			for element := range v {

@@ -28,6 +28,9 @@ type claims struct {
 	Expires  int64  `json:"exp"`
 }
 
+// Token is a token for a user, as one who logs in gets it.
+func (s *Server) Token(name string) string { return s.token(name) }
+
 // token is a JSON Web Token for a user.
 func (s *Server) token(name string) string {
 	now := s.options.Clock()

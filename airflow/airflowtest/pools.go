@@ -84,7 +84,7 @@ func (d v1) listPools(c *call) answer {
 	if problem != nil {
 		return *problem
 	}
-	limit := min(q.limit, 100)
+	limit := c.clamp(min(q.limit, 100))
 	if limit == 0 {
 		limit = 100
 	}

@@ -29,7 +29,7 @@ type Options struct {
 	Users []User
 	// TokenLifetime is how long a token of Airflow 3 is accepted; 0 means 24 hours.
 	TokenLifetime time.Duration
-	// ClampGet bounds GET listings of v2; 0 means as the version does.
+	// ClampGet bounds GET listings; 0 means as the version does.
 	ClampGet int
 	// ClampPost silently bounds page_limit of the batch list, which no release
 	// does so far; 0 means unbounded.
