@@ -132,7 +132,7 @@ func (w *truthWorld) tryAll(kinds []airflowtest.Kind, endpoint string, concerns 
 	}
 	for p, page := range pages {
 		for i, kind := range kinds {
-			if !*everyCase && (i%len(pages) != p || underRace && i/len(pages)%8 != 0) || excused(w.kind, kind, endpoint) != "" {
+			if !*everyCase && (i%len(pages) != p || underRace && i/len(pages)%24 != 0) || excused(w.kind, kind, endpoint) != "" {
 				continue
 			}
 			fault := kind.Fault

@@ -49,7 +49,7 @@ func TestTruthOverTLS(t *testing.T) {
 			proxy.Config.ErrorLog = log.New(io.Discard, "", 0)
 			// Not GetCertificate: an address is no server name, and then it is not asked.
 			proxy.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-				return &tls.Config{Certificates: []tls.Certificate{*current.Load()}}, nil //nolint:gosec // the server of a test
+				return &tls.Config{Certificates: []tls.Certificate{*current.Load()}}, nil
 			}}
 			proxy.StartTLS()
 			t.Cleanup(proxy.Close)
