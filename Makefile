@@ -21,7 +21,7 @@ LDFLAGS     = -s -w -X $(INFO).Version=$(VERSION) -X $(INFO).Revision=$(REVISION
               -X $(INFO).BuildUser=$(BUILD_USER) -X $(INFO).BuildDate=$(BUILD_DATE)
 
 .DEFAULT_GOAL := build
-.PHONY: build test rules dashboards pictures fuzz mutation prometheusrule e2e lint bench demo docker help
+.PHONY: build test rules dashboards pictures figures fuzz mutation prometheusrule e2e lint bench demo docker help
 
 build: ## the binary, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o airflow_exporter .
@@ -60,6 +60,9 @@ $(PROMTOOL): Makefile
 $(AMTOOL): Makefile
 	GOBIN=$(TOOLS) $(GO) install $(ALERTMANAGER)
 	@touch $@
+
+figures: ## what is promised of faults, secrets and time, as figures that are compared with their thresholds
+	$(GO) test -v -timeout 25m -run 'TestTruth$$|TestNoSecretComesBackOut|TestFiftyScrapes|TestHangingAirflow|TestHalfRequests' . ./collector | $(GO) run ./test/figures
 
 fuzz: ## a million made-up answers for the client
 	$(GO) test ./airflow -run '^$$' -fuzz FuzzAnswers -fuzztime $(FUZZTIME)

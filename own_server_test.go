@@ -76,11 +76,14 @@ func TestHalfRequestsHoldNoOneUp(t *testing.T) {
 		}
 		_ = resp.Body.Close()
 		_ = conn.Close()
+		var slowest time.Duration
 		for range half {
-			if after := <-cut; after > 6*time.Second {
-				t.Errorf("cut off after %s", after)
-			}
+			slowest = max(slowest, <-cut)
 		}
+		if slowest > 6*time.Second {
+			t.Errorf("cut off after %s", slowest)
+		}
+		t.Logf("FIGURE C15 slowest_cut_seconds=%v half_requests=%d", slowest.Seconds(), half)
 		if err := server.Close(); err != nil {
 			t.Error(err)
 		}
