@@ -19,7 +19,7 @@ func singleDag() board {
 		Description: "One DAG: how its runs are, which of its tasks fail or wait, and why.",
 		Variables:   []dashboard.VariableModel{airflow, dag, page},
 		Links: []dashboard.DashboardLink{
-			toAirflow("Open in Airflow", "${page:raw}", "Its page in Airflow, in a new tab"),
+			headerLink("Open in Airflow", "${page:raw}", "Its page in Airflow, in a new tab"),
 			toItsTasks(),
 		},
 		Annotations: []dashboard.AnnotationQuery{oneDag.firing(`dag_id="$dag"`)},

@@ -104,8 +104,8 @@ func otherDashboards() dashboard.DashboardLink {
 	}
 }
 
-// toAirflow opens a page of Airflow itself in a tab of its own.
-func toAirflow(title, url, tooltip string) dashboard.DashboardLink {
+// headerLink stands beside the list of dashboards, and opens a tab of its own.
+func headerLink(title, url, tooltip string) dashboard.DashboardLink {
 	return dashboard.DashboardLink{
 		Title:       title,
 		Type:        dashboard.DashboardLinkTypeLink,
@@ -119,7 +119,7 @@ func toAirflow(title, url, tooltip string) dashboard.DashboardLink {
 
 // toItsTasks leads from the dashboard of a DAG to that of the tasks, whose variables have other names.
 func toItsTasks() dashboard.DashboardLink {
-	l := toAirflow("Its tasks", "/d/"+tasksUID+"?${datasource:queryparam}&var-cluster=${airflow}&var-dag_id=${dag}", "The dashboard Tasks, for this DAG")
+	l := headerLink("Its tasks", "/d/"+tasksUID+"?${datasource:queryparam}&var-cluster=${airflow}&var-dag_id=${dag}", "The dashboard Tasks, for this DAG")
 	l.TargetBlank, l.KeepTime, l.Icon = false, true, "dashboard"
 	return l
 }

@@ -89,14 +89,17 @@ start_prometheus() {
 }
 
 # What rules recorded is filled in from what is there already, so each round needs a Prometheus that has read the last one.
+# The second at which a group is evaluated goes by the path of its file as it is given: a bare name gives the same numbers each time.
 start_prometheus
-for rules in "$work"/history/round-*.yml "$work/history/alerts.yml"; do
+cd "$work/history"
+for rules in round-*.yml alerts.yml; do
   run "$tools/promtool" tsdb create-blocks-from rules --start 2026-10-05T06:00:00Z --end 2026-10-06T05:59:00Z \
     --url "$url" --output-dir "$work/data" --eval-interval 1m "$rules" >>"$work/promtool.log" 2>&1 ||
     { tail -n 20 "$work/promtool.log" >&2; exit 1; }
   stop_prometheus
   start_prometheus
 done
+cd "$here"
 
 # The night as somebody on call sees it at 05:40, and the DAG that is broken by itself.
 run node shoot.mjs --dashboards "$dashboards" --prometheus "$url" --out "$dashboards/pictures" \
