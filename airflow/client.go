@@ -5,9 +5,11 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	promconfig "github.com/prometheus/common/config"
@@ -202,7 +204,7 @@ func (c *Client) send(req *http.Request, k call) (*answer, error) {
 		return nil, err
 	}
 	k.sent = &sentSecrets{list: slices.Clone(k.hidden)}
-	req = req.WithContext(k.sent.watch(req.Context()))
+	req = req.WithContext(c.chargeAgain(k.sent.watch(req.Context())))
 	a := &answer{call: k, started: time.Now(), observe: c.cfg.Observe, release: release}
 	resp, err := c.http.Do(req) //nolint:bodyclose // answer.Close closes it
 	if err != nil {
@@ -219,6 +221,16 @@ func (c *Client) send(req *http.Request, k call) (*answer, error) {
 		return nil, err
 	}
 	return a, nil
+}
+
+// chargeAgain takes from the budget, too, what net/http sends once more by itself, since the connection that it had kept was gone.
+func (c *Client) chargeAgain(ctx context.Context) context.Context {
+	var sent atomic.Bool
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() {
+		if sent.Swap(true) {
+			c.limiter.ReserveN(time.Now(), 1)
+		}
+	}})
 }
 
 // reserve waits until the budget has room for one more request, and returns

@@ -24,14 +24,19 @@ const (
 // failuresBeforeBackoff is how many collections in a row may fail before Airflow is left in peace.
 const failuresBeforeBackoff = 5
 
+// refusalsBeforeBackoff is how many collections in a row may be refused before no login is tried for a while: a second
+// one, since a restart can refuse who is right, and no third, since directories lock accounts after three or five.
+const refusalsBeforeBackoff = 2
+
 // refusedSteps are the waits between attempts with credentials that are
 // refused, so that no account is locked; the last one goes on for ever.
-var refusedSteps = []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 5 * time.Minute}
+var refusedSteps = []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 15 * time.Minute}
 
 // backoff asks less of an Airflow that keeps failing, or that was never seen to accept the credentials.
 type backoff struct {
 	trusted  bool // the credentials were accepted, and not refused since
-	failures int
+	failures int  // in a row
+	refusals int  // since the credentials were accepted
 	last     outcome
 	step     int       // of refusedSteps
 	next     time.Time // when a login may be tried again
@@ -40,10 +45,10 @@ type backoff struct {
 // scope decides what the collection that starts now may ask.
 func (b *backoff) scope(now time.Time) scope {
 	switch {
+	case b.refusals >= refusalsBeforeBackoff && now.Before(b.next):
+		return askHealthOnly
 	case b.failures >= failuresBeforeBackoff && b.last == unreachable:
 		return askHealthFirst
-	case b.failures >= failuresBeforeBackoff && now.Before(b.next):
-		return askHealthOnly
 	case !b.trusted:
 		return askLoginFirst
 	}
@@ -65,7 +70,8 @@ func (b *backoff) note(now time.Time, s scope, o outcome) {
 		return
 	}
 	b.trusted = false
-	if b.failures >= failuresBeforeBackoff {
+	b.refusals++
+	if b.refusals >= refusalsBeforeBackoff {
 		b.next = now.Add(refusedSteps[min(b.step, len(refusedSteps)-1)])
 		b.step++
 	}

@@ -13,8 +13,8 @@ func TestBackoffAsksLessOfWhoKeepsFailing(t *testing.T) {
 	}{
 		"well":        {letIn, map[scope]int{askLoginFirst: 1, askEverything: 239}},
 		"unreachable": {unreachable, map[scope]int{askLoginFirst: 5, askHealthFirst: 235}},
-		// Logins 1, 2, 4, 5, 5 … minutes apart: after the fifth failure at 60 s, at 2, 4, 8, 13 … 58 min.
-		"refused": {refused, map[scope]int{askLoginFirst: 5 + 13, askHealthOnly: 222}},
+		// Logins 1, 2, 4, 8, 15 … minutes apart: after the second failure at 15 s, at 1, 3, 7, 15, 30, 45 min and 15 s.
+		"refused": {refused, map[scope]int{askLoginFirst: 2 + 6, askHealthOnly: 232}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b backoff
@@ -49,5 +49,25 @@ func TestBackoffEndsWithTheFirstAnswer(t *testing.T) {
 		if got := b.scope(now); got != askEverything {
 			t.Errorf("outcome %d: scope %d after an answer, want everything", o, got)
 		}
+	}
+}
+
+// What fails otherwise in between does not let refused credentials be tried sooner.
+func TestRefusalsAreNotForgottenOverOtherFailures(t *testing.T) {
+	var b backoff
+	now := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
+	tried := 0
+	for i := range 4 * 60 * 24 {
+		s := b.scope(now)
+		o := unreachable
+		if s != askHealthOnly && i%2 == 0 {
+			tried++
+			o = refused
+		}
+		b.note(now, s, o)
+		now = now.Add(15 * time.Second)
+	}
+	if tried > 110 {
+		t.Errorf("%d refused logins in a day", tried)
 	}
 }
