@@ -70,8 +70,9 @@ func TestHangingAirflowNeverHoldsAScrape(t *testing.T) {
 						began := time.Now()
 						exposition := w.scrape(timeout)
 						took := time.Since(began)
-						if overrun = max(overrun, took-timeout+budgetMargin); overrun > 100*time.Millisecond {
-							t.Fatalf("a scrape with a timeout of %s took %s", timeout, took)
+						over := took - timeout + budgetMargin
+						if overrun = max(overrun, over); over > 100*time.Millisecond {
+							t.Errorf("a scrape with a timeout of %s took %s", timeout, took)
 						}
 						if !strings.Contains(exposition, "airflow_exporter_collector_success{") {
 							t.Fatal("the scrape was not answered with what is known")

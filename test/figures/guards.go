@@ -1,0 +1,128 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// guard is a line of defence, how to take it away, and the figure that must notice.
+type guard struct {
+	name     string
+	file     string // below the root of the repository
+	old, new string // old is there once
+	pkg, run string // of go test
+	figure   string // "C5 overrun_milliseconds"
+}
+
+// withoutGuards takes away each guard whose name matches the expression, one after the other.
+func withoutGuards(expression string, out io.Writer) error {
+	chosen, err := regexp.Compile(expression)
+	if err != nil {
+		return err
+	}
+	var wrong []error
+	tried := 0
+	for _, g := range guards() {
+		if !chosen.MatchString(g.name) {
+			continue
+		}
+		tried++
+		noticed, err := g.tryWithout()
+		if err != nil {
+			wrong = append(wrong, fmt.Errorf("%s: %w", g.name, err))
+			noticed = "NOT NOTICED: " + err.Error()
+		}
+		_, _ = fmt.Fprintf(out, "%-32s %s\n", g.name, noticed)
+	}
+	_, _ = fmt.Fprintf(out, "%d of %d guards are noticed when they are missing\n", tried-len(wrong), tried)
+	if tried == 0 {
+		return fmt.Errorf("no guard matches %s", expression)
+	}
+	return errors.Join(wrong...)
+}
+
+// tryWithout runs the tests without the guard, and tells how the figure noticed.
+func (g guard) tryWithout() (noticed string, err error) {
+	var limit threshold
+	for _, t := range thresholds() {
+		if t.key() == g.figure {
+			limit = t
+		}
+	}
+	if limit.id == "" {
+		return "", fmt.Errorf("the figure %s has no threshold", g.figure)
+	}
+	dir, err := os.MkdirTemp("", "guards")
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	overlay, err := g.overlay(dir)
+	if err != nil {
+		return "", err
+	}
+	// Without a guard there may be no end.
+	cmd := exec.Command("go", "test", "-overlay", overlay, "-v", "-timeout", "4m", "-run", g.run, g.pkg) //nolint:gosec // constants
+	output, failure := cmd.CombinedOutput()
+	if bytes.Contains(output, []byte("[build failed]")) || bytes.Contains(output, []byte("[setup failed]")) {
+		return "", fmt.Errorf("it does not build: %s", output)
+	}
+	seen, _, err := read(bytes.NewReader(output), io.Discard)
+	if err != nil {
+		return "", err
+	}
+	value, ok := seen[g.figure]
+	switch verdict := limit.verdict(value); {
+	case ok && verdict != "":
+		return verdict, nil
+	case !ok && failure != nil && diedOf(output) != "":
+		return g.figure + " is missing, since the tests died: " + diedOf(output), nil
+	case !ok:
+		return "", fmt.Errorf("%s is missing, the tests ended with %v", g.figure, failure)
+	}
+	return "", fmt.Errorf("%s is %v, which is within its threshold", g.figure, value)
+}
+
+// diedOf is why a test program ended before its tests did; empty if it did not.
+func diedOf(output []byte) string {
+	for line := range strings.Lines(string(output)) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") || strings.HasPrefix(line, "signal: ") {
+			return line
+		}
+	}
+	return ""
+}
+
+// overlay writes the file without the guard, and what go test -overlay wants to know of it.
+func (g guard) overlay(dir string) (string, error) {
+	path, err := filepath.Abs(g.file)
+	if err != nil {
+		return "", err
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("%w (run it in the root of the repository)", err)
+	}
+	if n := strings.Count(string(text), g.old); n != 1 {
+		return "", fmt.Errorf("%s has %q %d times, want it once", g.file, g.old, n)
+	}
+	changed := filepath.Join(dir, "changed.go")
+	if err := os.WriteFile(changed, []byte(strings.Replace(string(text), g.old, g.new, 1)), 0o600); err != nil {
+		return "", err
+	}
+	list, err := json.Marshal(map[string]map[string]string{"Replace": {path: changed}})
+	if err != nil {
+		return "", err
+	}
+	overlay := filepath.Join(dir, "overlay.json")
+	return overlay, os.WriteFile(overlay, list, 0o600)
+}
