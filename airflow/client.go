@@ -40,6 +40,7 @@ type Client struct {
 	gateway authorizer // credentials of every request, nil for none
 
 	secretFiles secretFiles
+	names       names
 
 	mu        sync.Mutex // guards what follows
 	current   *server    // nil until the first detection
@@ -124,6 +125,7 @@ type call struct {
 	query    url.Values
 	body     []byte // JSON; nil for none
 	maxBytes int64  // of the answer; 0 means maxSmallBody
+	byRow    bool   // the answer is a listing whose rows are bounded one by one
 	want     int    // expected status; 0 means 200
 	orWant   int    // another one; 0 means none
 	open     bool   // Request.Open
@@ -215,7 +217,11 @@ func (c *Client) send(req *http.Request, k call) (*answer, error) {
 	c.hold.obey(resp)
 	a.status = resp.StatusCode
 	a.raw = resp.Body
-	a.body = newGuard(resp.Body, cmp.Or(k.maxBytes, maxSmallBody))
+	guarded := newGuard
+	if k.byRow {
+		guarded = byRow
+	}
+	a.body = guarded(resp.Body, cmp.Or(k.maxBytes, maxSmallBody))
 	if err := a.check(resp.Header); err != nil {
 		a.Close()
 		return nil, err

@@ -24,6 +24,8 @@ type dialect interface {
 	scope(batch []RunQuestion) runScope
 	// instancesInOrder reports whether pages of task instances have an order, by GET and by batch.
 	instancesInOrder() bool
+	// finite reports whether numbers that are not finite never come, bare, in listings of task instances.
+	finite() bool
 	// runDate is the column by which the runs of a DAG follow each other.
 	runDate() string
 	// dagsQuery are the parameters of the listing of DAGs, but for order and page.

@@ -153,7 +153,7 @@ func (c *Client) listsByGet(s *server) bool {
 
 // listRuns lists task instances of some runs. A run that is gone has none.
 func (c *Client) listRuns(ctx context.Context, s *server, q TaskInstanceQuery, yield func(TaskInstance) bool) error {
-	err := listing(c, s, taskInstances(s, q), yield).list(ctx)
+	err := listing(c, s, taskInstances(&c.names, s, q), yield).list(ctx)
 	if e, ok := errors.AsType[*Error](err); ok && q.scope.path != nil && e.Status == http.StatusNotFound && strings.Contains(e.Detail, "was not found") {
 		return nil
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 func TestGuardWritesNullForNumbersThatAreNotFinite(t *testing.T) {
@@ -86,4 +88,28 @@ func FuzzGuardKeepsValidJSON(f *testing.F) {
 			t.Fatalf("%q became %q", in, out)
 		}
 	})
+}
+
+// A listing by rows bounds each of them, wherever the answer grows, and hands on the rest as it is.
+func TestGuardBoundsRows(t *testing.T) {
+	long := strings.Repeat(" ", maxRow)
+	row := `{"x": "` + strings.Repeat("a", maxRow-1000) + `"}`
+	for name, tc := range map[string]struct{ body, want string }{
+		"rows below the limit":   {`{"rows": [` + row + "," + row + "," + row + `]}`, ""},
+		"a row above it":         {`{"rows": [` + row + `,{"x": "` + strings.Repeat("a", 2*maxRow) + `"}]}`, "a row of more than 4194304 bytes"},
+		"nothing where a row is": {`{"rows": [` + long + long + `]}`, "a row of more than 4194304 bytes"},
+		"no rows":                {`{"a": [` + long + long + `], "rows": []}`, "a row of more than 4194304 bytes"},
+		"more after the rows":    {`{"rows": [` + row + `], "a": [` + long + long + `]}`, "a row of more than 4194304 bytes"},
+		"not a number":           {`{"rows": [NaN]}`, "invalid character 'N'"},
+	} {
+		g := byRow(strings.NewReader(tc.body), 1<<30)
+		_, err := decodeListing(g, "rows", func(dec *jsontext.Decoder) error {
+			g.row()
+			_, err := dec.ReadValue()
+			return err
+		}, lenient...)
+		if got := errorText(err); tc.want == "" && got != "" || !strings.Contains(got, tc.want) {
+			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+		}
+	}
 }

@@ -106,8 +106,9 @@ func (c *Client) Tries(ctx context.Context, ref TaskInstanceRef) ([]TaskInstance
 	}
 	defer a.Close()
 	var rows []TaskInstance
+	d := rowDecoder{names: &c.names}
 	e, err := decodeListing(a.body, "task_instances", func(dec *jsontext.Decoder) error {
-		t, err := decodeTaskInstance(dec)
+		t, err := d.decode(dec)
 		if err != nil {
 			return fmt.Errorf("row %d: %w", len(rows), err)
 		}

@@ -22,16 +22,23 @@ var errStop = errors.New("stop")
 // decodeListing reads one listing, {"<rows>": […], "total_entries": …}, in
 // whatever order its keys come, and calls row in front of each element, which
 // row must consume. Unknown keys are skipped, but must be valid JSON.
-func decodeListing(r io.Reader, rows string, row func(*jsontext.Decoder) error) (envelope, error) {
+func decodeListing(r io.Reader, rows string, row func(*jsontext.Decoder) error, options ...jsontext.Options) (envelope, error) {
 	e := envelope{total: -1}
-	found := false
-	dec := jsontext.NewDecoder(r)
+	found, counted := false, false
+	dec := jsontext.NewDecoder(r, options...)
 	err := decodeObject(dec, func(key string) error {
 		switch key {
 		case rows:
+			if found {
+				return fmt.Errorf("%s comes twice", key)
+			}
 			found = true
 			return decodeArray(dec, row)
 		case "total_entries":
+			if counted {
+				return fmt.Errorf("%s comes twice", key)
+			}
+			counted = true
 			var total *int
 			if err := json.UnmarshalDecode(dec, &total); err != nil {
 				return err
@@ -45,6 +52,9 @@ func decodeListing(r io.Reader, rows string, row func(*jsontext.Decoder) error) 
 			e.total = *total
 			return nil
 		case "next_cursor":
+			if e.hasCursor {
+				return fmt.Errorf("%s comes twice", key)
+			}
 			e.hasCursor = true
 			var cursor *string
 			if err := json.UnmarshalDecode(dec, &cursor); err != nil {

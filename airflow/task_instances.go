@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"math"
 	"net/http"
 	"net/url"
 	"slices"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -21,8 +19,8 @@ type TaskInstance struct {
 	// ID is Airflow 3's id of the row, a UUID. It changes with every retry and
 	// every clear, so it names neither the instance (see Ref) nor the attempt,
 	// but one that differs from the last one seen tells that either happened.
-	// It is empty on Airflow 2, and in the rows of Tries.
-	ID        string
+	// It is zero on Airflow 2, and in the rows of Tries.
+	ID        RowID
 	DagID     string
 	RunID     string
 	TaskID    string
@@ -114,7 +112,7 @@ func (c *Client) listTaskInstances(ctx context.Context, q TaskInstanceQuery, yie
 	if err != nil {
 		return err
 	}
-	w := listing(c, s, taskInstances(s, q), yield)
+	w := listing(c, s, taskInstances(&c.names, s, q), yield)
 	if q.ByGet && s.dialect.instancesInOrder() {
 		return w.pages(ctx)
 	}
@@ -122,12 +120,12 @@ func (c *Client) listTaskInstances(ctx context.Context, q TaskInstanceQuery, yie
 }
 
 // taskInstances are the rows that q selects.
-func taskInstances(s *server, q TaskInstanceQuery) rowsOf[TaskInstance, TaskInstanceRef] {
+func taskInstances(n *names, s *server, q TaskInstanceQuery) rowsOf[TaskInstance, TaskInstanceRef] {
 	of := rowsOf[TaskInstance, TaskInstanceRef]{
-		op: opList, key: "task_instances", decode: q.decode, ref: (*TaskInstance).Ref,
+		op: opList, key: "task_instances", decode: q.decoder(n), ref: (*TaskInstance).Ref,
 		path: taskInstancesPath, params: url.Values{},
 		body:    func(offset int) any { return s.dialect.batchFilter(q, offset) },
-		ordered: s.dialect.instancesInOrder(), room: q.Room, most: q.most,
+		ordered: s.dialect.instancesInOrder(), room: q.Room, most: q.most, byRow: s.dialect.finite(), lenient: true,
 	}
 	for _, state := range q.States {
 		of.params.Add("state", string(state))
@@ -139,78 +137,16 @@ func taskInstances(s *server, q TaskInstanceQuery) rowsOf[TaskInstance, TaskInst
 	return of
 }
 
-// decode refuses a row in a state that was not asked for: whatever it is, the
-// filter was not obeyed.
-func (q TaskInstanceQuery) decode(dec *jsontext.Decoder) (TaskInstance, error) {
-	t, err := decodeTaskInstance(dec)
-	if err == nil && !slices.Contains(q.States, t.State) {
-		return t, fmt.Errorf("a task instance in the state %q, which was not asked for", oneLine(string(t.State)))
-	}
-	return t, err
-}
-
-// taskInstanceJSON has the fields that are used; a pointer tells null from a value.
-type taskInstanceJSON struct {
-	ID            *string    `json:"id"`
-	DagID         *string    `json:"dag_id"`
-	RunID         *string    `json:"dag_run_id"`
-	TaskID        *string    `json:"task_id"`
-	MapIndex      *int       `json:"map_index"`
-	State         *string    `json:"state"`
-	TryNumber     *int       `json:"try_number"`
-	MaxTries      *int       `json:"max_tries"`
-	QueuedWhen    *time.Time `json:"queued_when"`
-	ScheduledWhen *time.Time `json:"scheduled_when"`
-	StartDate     *time.Time `json:"start_date"`
-	EndDate       *time.Time `json:"end_date"`
-	Duration      *float64   `json:"duration"`
-	Pool          *string    `json:"pool"`
-	PoolSlots     *int       `json:"pool_slots"`
-	Queue         *string    `json:"queue"`
-}
-
-// maxDuration bounds durations in seconds: a century fits into a time.Duration.
-const maxDuration = 100 * 365 * 24 * 3600
-
-// decodeTaskInstance reads one row and refuses it when a field is missing that both APIs always send.
-func decodeTaskInstance(dec *jsontext.Decoder) (TaskInstance, error) {
-	var j taskInstanceJSON
-	if err := json.UnmarshalDecode(dec, &j); err != nil {
-		return TaskInstance{}, err
-	}
-	required := []struct {
-		name    string
-		missing bool
-	}{
-		{"dag_id", j.DagID == nil || *j.DagID == ""},
-		{"dag_run_id", j.RunID == nil || *j.RunID == ""},
-		{"task_id", j.TaskID == nil || *j.TaskID == ""},
-		{"map_index", j.MapIndex == nil},
-		{"try_number", j.TryNumber == nil},
-		{"max_tries", j.MaxTries == nil},
-		{"pool", j.Pool == nil},
-		{"pool_slots", j.PoolSlots == nil},
-	}
-	for _, r := range required {
-		if r.missing {
-			return TaskInstance{}, fmt.Errorf("a task instance without %s", r.name)
+// decoder reads rows, and refuses one in a state that was not asked for: whatever it is, the filter was not obeyed.
+func (q TaskInstanceQuery) decoder(n *names) func(*jsontext.Decoder) (TaskInstance, error) {
+	d := rowDecoder{names: n}
+	return func(dec *jsontext.Decoder) (TaskInstance, error) {
+		t, err := d.decode(dec)
+		if err == nil && !slices.Contains(q.States, t.State) {
+			return t, fmt.Errorf("a task instance in the state %q, which was not asked for", oneLine(string(t.State)))
 		}
+		return t, err
 	}
-	t := TaskInstance{
-		ID:    orZero(j.ID),
-		DagID: *j.DagID, RunID: *j.RunID, TaskID: *j.TaskID, MapIndex: *j.MapIndex,
-		State: StateNone, TryNumber: *j.TryNumber, MaxTries: *j.MaxTries,
-		QueuedWhen: orZero(j.QueuedWhen), ScheduledWhen: orZero(j.ScheduledWhen),
-		StartDate: orZero(j.StartDate), EndDate: orZero(j.EndDate),
-		Pool: *j.Pool, PoolSlots: *j.PoolSlots, Queue: orZero(j.Queue),
-	}
-	if j.State != nil {
-		t.State = State(*j.State)
-	}
-	if j.Duration != nil && math.Abs(*j.Duration) < maxDuration {
-		t.Duration, t.HasDuration = time.Duration(math.Round(*j.Duration*float64(time.Second))), true
-	}
-	return t, nil
 }
 
 // orZero is the value behind p, or the zero value for null.

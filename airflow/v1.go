@@ -23,6 +23,8 @@ func (v1) batchFilter(q TaskInstanceQuery, offset int) batchFilter { return newB
 
 func (v1) instancesInOrder() bool { return false }
 
+func (v1) finite() bool { return false }
+
 func (v1) unfinishedStates(Version) []State { return unfinishedV1 }
 
 // dagsQuery of v1 names the fields that Dag needs: a whole row is 1.2 KB.

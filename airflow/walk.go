@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -34,6 +35,8 @@ type rowsOf[R any, K comparable] struct {
 	body    func(offset int) any
 	ordered bool // pages of the batch list have an order
 	room    int  // rows of one answer to the batch list
+	byRow   bool // bare numbers that are not JSON do not come
+	lenient bool // decode itself finds keys that come twice, and strings that are not UTF-8
 	most    int  // rows that may come in all when they come page by page, or a page more; 0: any number
 }
 
@@ -43,7 +46,10 @@ type walk[R any, K comparable] struct {
 	server *server
 	of     rowsOf[R, K]
 	yield  func(R) bool
-	seen   map[K]struct{} // what was yielded
+	seen   map[uint64]struct{} // hashes of what was yielded
+	seed   maphash.Seed
+	body   *guard // of the newest answer
+	newest R      // row; it is here so that none is garbage
 	page   page[K]
 }
 
@@ -56,7 +62,7 @@ type page[K comparable] struct {
 
 // listing begins a walk, which yields each row once.
 func listing[R any, K comparable](c *Client, s *server, of rowsOf[R, K], yield func(R) bool) *walk[R, K] {
-	return &walk[R, K]{client: c, server: s, of: of, yield: yield, seen: map[K]struct{}{}}
+	return &walk[R, K]{client: c, server: s, of: of, yield: yield, seen: map[uint64]struct{}{}, seed: maphash.MakeSeed()}
 }
 
 // list lists all there is, by GET or by batch.
@@ -210,37 +216,47 @@ func (w *walk[R, K]) incomplete(k call, clamped bool) error {
 
 // fetch makes one request and yields the rows of its answer that were not there before.
 func (w *walk[R, K]) fetch(ctx context.Context, k call) error {
-	k.maxBytes = w.client.cfg.MaxResponseBytes
+	k.maxBytes, k.byRow = w.client.cfg.MaxResponseBytes, w.of.byRow
 	a, err := w.client.do(ctx, k)
 	if err != nil {
 		return err
 	}
 	defer a.Close()
-	w.page = page[K]{}
-	w.page.envelope, err = decodeListing(a.body, w.of.key, w.row)
+	w.page, w.body = page[K]{}, a.body
+	var options []jsontext.Options
+	if w.of.lenient {
+		options = lenient
+	}
+	w.page.envelope, err = decodeListing(a.body, w.of.key, w.row, options...)
 	if errors.Is(err, errStop) {
 		return errStop
 	}
 	return a.decodeError(err)
 }
 
-// row decodes one row and yields it once.
+// lenient leaves out checks that take a quarter of the decoder's time.
+var lenient = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
+
+// row decodes one row and yields it once. Two rows that have the same hash, which is as good as never, make the listing
+// incomplete, not wrong.
 func (w *walk[R, K]) row(dec *jsontext.Decoder) error {
-	row, err := w.of.decode(dec)
-	if err != nil {
+	w.body.row()
+	var err error
+	if w.newest, err = w.of.decode(dec); err != nil {
 		return fmt.Errorf("row %d: %w", w.page.rows, err)
 	}
-	ref := w.of.ref(&row)
+	ref := w.of.ref(&w.newest)
 	if w.page.rows == 0 {
 		w.page.first = ref
 	}
 	w.page.last = ref
 	w.page.rows++
-	if _, again := w.seen[ref]; again {
+	hash := maphash.Comparable(w.seed, ref)
+	if _, again := w.seen[hash]; again {
 		return nil
 	}
-	w.seen[ref] = struct{}{}
-	if !w.yield(row) {
+	w.seen[hash] = struct{}{}
+	if !w.yield(w.newest) {
 		return errStop
 	}
 	return nil

@@ -40,7 +40,7 @@ type counted struct {
 	mark  mark
 	end   time.Time     // zero: it has not ended, or Airflow does not tell when
 	state airflow.State // in which it finished
-	id    string        // of the instance then; empty on Airflow 2
+	id    airflow.RowID // of the row then; zero on Airflow 2
 }
 
 // finish is how an instance finished without an attempt: it was skipped,
@@ -49,7 +49,7 @@ type counted struct {
 type finish struct {
 	state airflow.State
 	end   time.Time // zero: without any date
-	id    string
+	id    airflow.RowID
 }
 
 // mark tells in which ways an attempt was counted.
@@ -232,7 +232,7 @@ func (i *instance) byAttempt(t *airflow.TaskInstance) bool {
 	if t.State != airflow.StateSkipped || a.mark&markFinished == 0 {
 		return true
 	}
-	return a.state == airflow.StateSkipped && (a.id == t.ID || a.id == "" || t.ID == "")
+	return a.state == airflow.StateSkipped && (a.id == t.ID || a.id == airflow.RowID{} || t.ID == airflow.RowID{})
 }
 
 // attempted reports whether an attempt may stand behind a finished row, as far as the row tells.

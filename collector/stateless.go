@@ -88,8 +88,8 @@ func (p *blockedPart) batch(due []airflow.DagRun) []airflow.DagRun {
 
 // sameInstances compares two listings of a run, which come in any order.
 func sameInstances(a, b []airflow.TaskInstance) bool {
-	refs := func(rows []airflow.TaskInstance) map[airflow.TaskInstanceRef]string {
-		m := map[airflow.TaskInstanceRef]string{}
+	refs := func(rows []airflow.TaskInstance) map[airflow.TaskInstanceRef]airflow.RowID {
+		m := map[airflow.TaskInstanceRef]airflow.RowID{}
 		for i := range rows {
 			m[rows[i].Ref()] = rows[i].ID
 		}

@@ -1,0 +1,49 @@
+package airflow
+
+import (
+	"bytes"
+	"testing"
+)
+
+// Rows that came before leave no garbage: what a listing of ten thousand allocates is its own, not theirs.
+func TestRowsMakeNoGarbage(t *testing.T) {
+	const rows = 5000
+	for version, file := range recordedLists {
+		body := recordedRows(t, file, rows)
+		var known names
+		list := func() {
+			w := listing(nil, nil, rowsOf[TaskInstance, TaskInstanceRef]{decode: TaskInstanceQuery{States: everyState()}.decoder(&known), ref: (*TaskInstance).Ref},
+				func(TaskInstance) bool { return true })
+			w.body = newGuard(bytes.NewReader(body), 1<<40)
+			if e, err := decodeListing(w.body, "task_instances", w.row, lenient...); err != nil || e.total != rows || len(w.seen) != rows {
+				t.Fatalf("%s: %d of %d rows, %v", version, len(w.seen), e.total, err)
+			}
+		}
+		list()
+		perRow := testing.AllocsPerRun(3, list) / rows
+		t.Logf("FIGURE C21 allocations_per_row=%.3f", perRow)
+		if perRow > 0.2 {
+			t.Errorf("%s: %.3f allocations for each row, want at most 0.2", version, perRow)
+		}
+	}
+}
+
+// Names that come again are those that came before, until they did not come for a long time.
+func TestNamesAreKept(t *testing.T) {
+	var n names
+	if a, b := n.of([]byte("etl")), n.of([]byte("etl")); a != "etl" || b != "etl" {
+		t.Errorf("got %q and %q", a, b)
+	}
+	if got := n.of(bytes.Repeat([]byte("x"), longestName+1)); len(got) != longestName+1 || len(n.young) != 1 {
+		t.Errorf("a name of %d bytes became one of %d, %d are kept", longestName+1, len(got), len(n.young))
+	}
+	for i := range 3 * maxYoung {
+		n.of([]byte{byte(i), byte(i >> 8), byte(i >> 16)})
+	}
+	if len(n.young)+len(n.old) > 2*maxYoung {
+		t.Errorf("%d names are kept", len(n.young)+len(n.old))
+	}
+	if _, ok := n.old["etl"]; ok {
+		t.Error("a name that never came again is kept")
+	}
+}
