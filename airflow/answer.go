@@ -28,12 +28,12 @@ type answer struct {
 
 // Close drains a little, so that the connection can be used again, and frees the slot.
 func (a *answer) Close() {
+	defer a.release()
 	if a.raw != nil {
 		_, _ = io.CopyN(io.Discard, a.raw, 4<<10)
 		_ = a.raw.Close()
 	}
 	a.done()
-	a.release()
 }
 
 // done reports the request to the observer.

@@ -208,9 +208,14 @@ func (c *Client) send(req *http.Request, k call) (*answer, error) {
 	k.sent = &sentSecrets{list: slices.Clone(k.hidden)}
 	req = req.WithContext(c.chargeAgain(k.sent.watch(req.Context())))
 	a := &answer{call: k, started: time.Now(), observe: c.cfg.Observe, release: release}
+	kept := false
+	defer func() { // a panic must not keep the slot
+		if !kept {
+			a.Close()
+		}
+	}()
 	resp, err := c.http.Do(req) //nolint:bodyclose // answer.Close closes it
 	if err != nil {
-		a.Close()
 		return nil, transportError(&k, err)
 	}
 	c.skew.measure(a.started, resp.Header)
@@ -223,9 +228,9 @@ func (c *Client) send(req *http.Request, k call) (*answer, error) {
 	}
 	a.body = guarded(resp.Body, cmp.Or(k.maxBytes, maxSmallBody))
 	if err := a.check(resp.Header); err != nil {
-		a.Close()
 		return nil, err
 	}
+	kept = true
 	return a, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,11 +24,12 @@ type attemptsPart struct {
 	fanout      int
 	concurrency int
 	maxRows     int
+	telemetry   *Telemetry
 	lastTotal   int // rows of the newest answer
 }
 
-func newAttemptsPart(cfg *Config, concurrency int, books *books) *attemptsPart {
-	return &attemptsPart{books: books, sweep: cfg.Sweep, fanout: cfg.Fanout, concurrency: concurrency, maxRows: cfg.MaxRows}
+func newAttemptsPart(cfg *Config, concurrency int, books *books, telemetry *Telemetry) *attemptsPart {
+	return &attemptsPart{books: books, telemetry: telemetry, sweep: cfg.Sweep, fanout: cfg.Fanout, concurrency: concurrency, maxRows: cfg.MaxRows}
 }
 
 func (*attemptsPart) name() string          { return "attempts" }
@@ -62,8 +62,11 @@ func (p *attemptsPart) fetch(ctx context.Context, client *airflow.Client, known 
 	return &attemptsValue{p.books.waiting()}, nil
 }
 
-// first is the first of joined errors.
+// first is the first of joined errors, a panic before others.
 func first(err error) error {
+	if bug, ok := errors.AsType[*panicError](err); ok {
+		return bug
+	}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()[0]
 	}
@@ -217,21 +220,19 @@ func (p *attemptsPart) askTries(ctx context.Context, client *airflow.Client) err
 	var g errgroup.Group // the zero value: one failure stops no other
 	g.SetLimit(p.concurrency)
 	for _, ref := range p.books.debts(p.fanout, airflowNow(client)) {
-		g.Go(func() (err error) {
-			defer func() {
-				if r := recover(); r != nil {
-					err = &panicError{r, debug.Stack()}
+		g.Go(func() error {
+			err := p.telemetry.safely(func() error {
+				rows, err := client.Tries(ctx, ref)
+				if err != nil && !definite(err) {
+					return err
 				}
-				if err != nil {
-					p.books.postpone(ref, airflowNow(client))
-				}
-			}()
-			rows, err := client.Tries(ctx, ref)
-			if err != nil && !definite(err) {
-				return err
+				p.books.settle(ref, rows)
+				return nil
+			})
+			if err != nil {
+				p.books.postpone(ref, airflowNow(client))
 			}
-			p.books.settle(ref, rows)
-			return nil
+			return err
 		})
 	}
 	return g.Wait()

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -46,6 +45,7 @@ type blockedPart struct {
 	concurrency int
 	maxRows     int
 	taskless    bool // the label task_id is empty
+	telemetry   *Telemetry
 
 	paused      map[string]struct{} // DAGs
 	scheduled   map[string]struct{} // DAGs at which the scheduler looks
@@ -74,9 +74,9 @@ type waiting struct {
 	unsafe   bool // it is not known that its run is running
 }
 
-func newBlockedPart(cfg *Config, concurrency int, books *books) *blockedPart {
+func newBlockedPart(cfg *Config, concurrency int, books *books, telemetry *Telemetry) *blockedPart {
 	return &blockedPart{
-		cfg: cfg.Blocked, fanout: cfg.Fanout, concurrency: concurrency, maxRows: cfg.MaxRows, taskless: !cfg.TaskLabels,
+		cfg: cfg.Blocked, fanout: cfg.Fanout, concurrency: concurrency, maxRows: cfg.MaxRows, taskless: !cfg.TaskLabels, telemetry: telemetry,
 		quiet: newQuietRuns(books, cfg.Blocked.Refresh), listed: map[airflow.RunRef]statelessRun{},
 		answers: map[airflow.TaskInstanceRef]reasonsAnswer{},
 	}
@@ -250,32 +250,29 @@ func (p *blockedPart) ask(ctx context.Context, client *airflow.Client, chosen []
 	var g errgroup.Group // the zero value: one failure stops no other
 	g.SetLimit(p.concurrency)
 	for _, t := range chosen {
-		g.Go(func() (err error) {
-			defer func() {
-				if r := recover(); r != nil {
-					err = &panicError{r, debug.Stack()}
-				}
-			}()
-			a := reasonsAnswer{at: airflowNow(client), state: t.State}
-			one, cancel := share(ctx)
-			defer cancel()
-			dependencies, err := client.Dependencies(one, t.Ref())
-			var failed error
-			switch e, ok := errors.AsType[*airflow.Error](err); {
-			case err == nil:
-				a.reasons, a.unknown = reasonsOf(dependencies)
-			case !ok || e.Class == airflow.ClassAuth || e.Class == airflow.ClassRateLimited || e.Status == http.StatusServiceUnavailable || ctx.Err() != nil:
-				return err
-			case e.Status == 0:
-				failed = err // of the connection: all may fail, or this one only
-			}
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			p.answers[t.Ref()] = a
-			return failed
-		})
+		g.Go(func() error { return p.telemetry.safely(func() error { return p.askOne(ctx, client, t) }) })
 	}
 	return g.Wait()
+}
+
+func (p *blockedPart) askOne(ctx context.Context, client *airflow.Client, t *airflow.TaskInstance) error {
+	a := reasonsAnswer{at: airflowNow(client), state: t.State}
+	one, cancel := share(ctx)
+	defer cancel()
+	dependencies, err := client.Dependencies(one, t.Ref())
+	var failed error
+	switch e, ok := errors.AsType[*airflow.Error](err); {
+	case err == nil:
+		a.reasons, a.unknown = reasonsOf(dependencies)
+	case !ok || e.Class == airflow.ClassAuth || e.Class == airflow.ClassRateLimited || e.Status == http.StatusServiceUnavailable || ctx.Err() != nil:
+		return err
+	case e.Status == 0:
+		failed = err // of the connection: all may fail, or this one only
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answers[t.Ref()] = a
+	return failed
 }
 
 // sum counts what waits by reason, and forgets the answers about all else.

@@ -2,7 +2,6 @@ package collector
 
 import (
 	"context"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -84,9 +83,9 @@ func New(o Options) (*Collector, error) {
 	}
 	books := c.ledger.open(o.Airflow.URL)
 	books.choose(dags)
-	followers := []part{newAttemptsPart(&o.Config, o.Airflow.Concurrency, books)}
+	followers := []part{newAttemptsPart(&o.Config, o.Airflow.Concurrency, books, o.Telemetry)}
 	if o.Config.Blocked.Enabled {
-		followers = append(followers, newBlockedPart(&o.Config, o.Airflow.Concurrency, books))
+		followers = append(followers, newBlockedPart(&o.Config, o.Airflow.Concurrency, books, o.Telemetry))
 	}
 	for stage, parts := range [stageCount + 1][]part{{
 		healthPart{},
@@ -123,7 +122,7 @@ func (c *Collector) Close() {
 	if f != nil {
 		<-f.done
 	}
-	c.client.Close()
+	c.guard(nil, c.client.Close)
 }
 
 // Snapshot triggers a collection, or joins the one under way, unless the
@@ -159,19 +158,22 @@ func (c *Collector) join() *flight {
 func (c *Collector) collect(f *flight) {
 	o := unreachable
 	defer func() { c.land(f, o) }()
-	defer func() {
-		if r := recover(); r != nil {
-			err := &panicError{r, debug.Stack()}
-			c.end(c.parts, err)
-			c.report.bug(err)
-		}
-	}()
 	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.CollectionTimeout)
 	defer cancel()
-	o = c.ask(ctx, f, c.plan(f))
+	c.guard(c.parts, func() { o = c.ask(ctx, f, c.plan(f)) })
 	if c.ctx.Err() == nil {
-		c.report.collection(c.results())
+		c.guard(nil, func() { c.report.collection(c.results()) })
 	}
+}
+
+// guard calls f. A panic ends in the log, and the refresh of some parts with it.
+func (c *Collector) guard(parts []*partState, f func()) {
+	err := c.telemetry.safely(func() error { f(); return nil })
+	if err == nil {
+		return
+	}
+	_ = c.telemetry.safely(func() error { c.end(parts, err); return nil })
+	_ = c.telemetry.safely(func() error { c.report.bug(err); return nil }) // the logger itself may be to blame
 }
 
 // plan is which parts a collection asks first, which after those, stage by
@@ -225,8 +227,10 @@ func (c *Collector) ask(ctx context.Context, f *flight, p plan) outcome {
 		return c.outcome(f, []error{err})
 	}
 	var beside errgroup.Group
+	defer func() { _ = beside.Wait() }() // after a panic, too: no part is asked twice at once
+	refreshAside := func() error { c.guard(p.aside, func() { c.refresh(ctx, p.aside) }); return nil }
 	if f.scope == askEverything {
-		beside.Go(func() error { c.refresh(ctx, p.aside); return nil })
+		beside.Go(refreshAside)
 	}
 	c.refresh(ctx, p.first)
 	c.skip(p.omitted, c.refused())
@@ -235,7 +239,7 @@ func (c *Collector) ask(ctx context.Context, f *flight, p plan) outcome {
 		return c.outcome(f, c.failures(logins(p.first)))
 	}
 	if f.scope != askEverything {
-		beside.Go(func() error { c.refresh(ctx, p.aside); return nil })
+		beside.Go(refreshAside)
 	}
 	for _, parts := range p.rest {
 		c.refresh(ctx, parts)
@@ -313,21 +317,27 @@ func (c *Collector) refresh(ctx context.Context, parts []*partState) {
 	var g errgroup.Group
 	for _, s := range parts {
 		g.Go(func() error {
-			started := time.Now()
-			c.mu.Lock()
-			s.attemptedAt = started
-			c.mu.Unlock()
-			v, series, err := fetchSafely(ctx, s.part, c.client, known)
-			if err == nil {
-				c.mu.Lock()
-				s.value, s.series, s.fetchedAt = v, series, started
-				c.mu.Unlock()
-			}
-			c.end([]*partState{s}, err)
+			one := []*partState{s}
+			c.guard(one, func() { c.end(one, c.refreshOne(ctx, s, known)) })
 			return nil
 		})
 	}
 	_ = g.Wait() // the errors are kept with the parts
+}
+
+func (c *Collector) refreshOne(ctx context.Context, s *partState, known facts) error {
+	started := time.Now()
+	c.mu.Lock()
+	s.attemptedAt = started
+	c.mu.Unlock()
+	v, series, err := c.fetchSafely(ctx, s.part, known)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.value, s.series, s.fetchedAt = v, series, started
+	return nil
 }
 
 // begin notes that the refresh of some parts starts now, and copies what all parts know.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
@@ -118,16 +117,16 @@ func classes() []string {
 }
 
 // fetchSafely fetches and renders a part; a panic in either is an error, and leaves nothing half done.
-func fetchSafely(ctx context.Context, p part, client *airflow.Client, known facts) (v value, series *exposition, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			v, series, err = nil, nil, &panicError{r, debug.Stack()}
+func (c *Collector) fetchSafely(ctx context.Context, p part, known facts) (v value, series *exposition, err error) {
+	err = c.telemetry.safely(func() error {
+		fetched, err := p.fetch(ctx, c.client, known)
+		if err != nil {
+			return err
 		}
-	}()
-	if v, err = p.fetch(ctx, client, known); err != nil {
-		return nil, nil, err
-	}
-	series = newExposition()
-	v.emit(series)
-	return v, series, nil
+		rendered := newExposition()
+		fetched.emit(rendered)
+		v, series = fetched, rendered
+		return nil
+	})
+	return v, series, err
 }

@@ -26,6 +26,14 @@ const (
 // ServeMetrics answers a scrape with a snapshot and what else there is to
 // gather. The time it may take counts from its call.
 func (c *Collector) ServeMetrics(w http.ResponseWriter, r *http.Request, also prometheus.Gatherer) {
+	bug := c.telemetry.safely(func() error { c.serve(w, r, also); return nil })
+	if bug != nil {
+		c.guard(nil, func() { c.report.bug(bug) })
+		panic(http.ErrAbortHandler) // there is no telling what was sent already
+	}
+}
+
+func (c *Collector) serve(w http.ResponseWriter, r *http.Request, also prometheus.Gatherer) {
 	budget := scrapeBudgetOf(r)
 	ctx, cancel := context.WithTimeout(r.Context(), budget)
 	defer cancel()
@@ -38,9 +46,9 @@ func (c *Collector) ServeMetrics(w http.ResponseWriter, r *http.Request, also pr
 		registry.MustRegister(snapshot.render())
 		return registry.Gather()
 	})
-	promhttp.HandlerFor(prometheus.Gatherers{also, gauges}, promhttp.HandlerOpts{
+	promhttp.HandlerFor(prometheus.Gatherers{c.gatherer(also), c.gatherer(gauges)}, promhttp.HandlerOpts{
 		ErrorHandling: promhttp.ContinueOnError,
-		ErrorLog:      gatherErrors{c},
+		ErrorLog:      renderErrors{c, r.Context()},
 	}).ServeHTTP(w, r)
 	if r.Context().Err() == nil {
 		c.ledger.deliver(births, time.Now())
@@ -57,9 +65,31 @@ func scrapeBudgetOf(r *http.Request) time.Duration {
 	return max(timeout-budgetMargin, timeout/2)
 }
 
-// gatherErrors takes what promhttp could not gather, which is always a bug.
-type gatherErrors struct{ c *Collector }
+// gatherer counts as bugs what cannot be gathered: a panic, or series that contradict each other.
+func (c *Collector) gatherer(from prometheus.Gatherer) prometheus.Gatherer {
+	return prometheus.GathererFunc(func() (families []*dto.MetricFamily, err error) {
+		bug := c.telemetry.safely(func() error { families, err = from.Gather(); return nil })
+		if bug != nil {
+			return nil, bug
+		}
+		if err != nil {
+			c.telemetry.panics.Inc() // client_golang caught it
+		}
+		return families, err
+	})
+}
 
-func (g gatherErrors) Println(v ...any) {
-	_ = level.Error(g.c.report.logger).Log("msg", "cannot render everything", "err", v[len(v)-1])
+// renderErrors takes what promhttp could not gather, which is always a bug, or
+// could not send, which is none once the scraper is gone.
+type renderErrors struct {
+	c   *Collector
+	ctx context.Context
+}
+
+func (e renderErrors) Println(v ...any) {
+	logger := level.Error(e.c.report.logger)
+	if e.ctx.Err() != nil {
+		logger = level.Debug(e.c.report.logger)
+	}
+	_ = logger.Log("msg", "cannot render everything", "err", v[len(v)-1])
 }

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -79,11 +80,19 @@ func (t *Telemetry) seed(collector string) {
 }
 
 func (t *Telemetry) failed(collector string, err error) {
-	class := classOf(err)
-	if class == classPanic {
-		t.panics.Inc()
-	}
-	t.errors.WithLabelValues(collector, string(class)).Inc()
+	t.errors.WithLabelValues(collector, string(classOf(err))).Inc()
+}
+
+// safely calls f. A panic is counted, and is an error: nothing may end the
+// process, so each goroutine begins here.
+func (t *Telemetry) safely(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			t.panics.Inc()
+			err = &panicError{r, debug.Stack()}
+		}
+	}()
+	return f()
 }
 
 func (t *Telemetry) observe(r airflow.Request) {

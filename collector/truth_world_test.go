@@ -40,13 +40,14 @@ var truthKinds = []truthKind{
 // meets faults, the other one never does and tells the truth.
 type truthWorld struct {
 	*world
-	kind  truthKind
-	truth *world
-	step  int
-	begun time.Time
-	seen  []truthMoment      // what was true, step by step
-	last  exposed            // what the tested one told last
-	owed  map[string]float64 // what it lacks for good, by sample
+	kind   truthKind
+	tested *Options
+	truth  *world
+	step   int
+	begun  time.Time
+	seen   []truthMoment      // what was true, step by step
+	last   exposed            // what the tested one told last
+	owed   map[string]float64 // what it lacks for good, by sample
 }
 
 // truthMoment is the truth at some time.
@@ -75,8 +76,10 @@ func inTruthWorld(t *testing.T, kind truthKind, maxAge, tokenLifetime time.Durat
 			}
 		}
 	}
-	inWorld(t, o, change(true), func(w *world) {
-		tw := &truthWorld{world: w, kind: kind, truth: w.restarted(change(false)), begun: time.Now()}
+	var options *Options
+	keep := func(o *Options) { change(true)(o); options = o }
+	inWorld(t, o, keep, func(w *world) {
+		tw := &truthWorld{world: w, kind: kind, tested: options, truth: w.restarted(change(false)), begun: time.Now()}
 		w.airflow.Update(tw.fill)
 		test(tw)
 	})
