@@ -38,6 +38,7 @@ type Client struct {
 	gateway authorizer // credentials of every request, nil for none
 
 	secretFiles secretFiles
+	watched     []string // paths, for Secrets
 
 	mu        sync.Mutex // guards what follows
 	current   *server    // nil until the first detection
@@ -65,6 +66,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	cfg.HTTPClient.FollowRedirects = false
+	watched := watchedFiles(&cfg)
 	oauth := cfg.HTTPClient.OAuth2
 	cfg.HTTPClient.OAuth2 = nil // see oauth2Login
 	options := []promconfig.HTTPClientOption{
@@ -84,6 +86,7 @@ func New(cfg Config) (*Client, error) {
 		http:    httpClient,
 		limiter: rate.NewLimiter(rate.Limit(cfg.RequestsPerSecond), cfg.Burst),
 		slots:   make(chan struct{}, cfg.Concurrency),
+		watched: watched,
 	}
 	c.secretFiles = secretFilesOf(&cfg.HTTPClient)
 	if cfg.Username != "" {

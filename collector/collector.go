@@ -56,9 +56,10 @@ type Collector struct {
 
 // flight is one collection under way.
 type flight struct {
-	done   chan struct{}
-	scope  scope
-	before uint64 // letInCalls at its start
+	done    chan struct{}
+	scope   scope
+	secrets airflow.Secrets
+	before  uint64 // letInCalls at its start
 }
 
 // New builds a collector; it asks nothing before the first Snapshot. The error
@@ -150,7 +151,7 @@ func (c *Collector) join() *flight {
 		return c.flight
 	}
 	c.started = now
-	c.flight = &flight{done: make(chan struct{}), scope: c.backoff.scope(now), before: c.letInCalls.Load()}
+	c.flight = &flight{done: make(chan struct{}), before: c.letInCalls.Load()}
 	go c.collect(c.flight)
 	return c.flight
 }
@@ -166,6 +167,7 @@ func (c *Collector) collect(f *flight) {
 			c.report.bug(err)
 		}
 	}()
+	f.secrets = c.client.Secrets()
 	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.CollectionTimeout)
 	defer cancel()
 	o = c.ask(ctx, f, c.plan(f))
@@ -188,12 +190,13 @@ func (p *plan) all() []*partState {
 	return slices.Concat(p.first, slices.Concat(p.rest[:]...), p.aside, p.omitted)
 }
 
-// plan marks the parts that are due and sorts them by the scope of f.
+// plan marks the parts that are due and sorts them by the scope of f, which it decides.
 func (c *Collector) plan(f *flight) plan {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var p plan
 	now := time.Now()
+	f.scope = c.backoff.scope(now, f.secrets)
 	triesLogin := false
 	for _, s := range c.parts {
 		if !s.due(now) {
@@ -386,7 +389,7 @@ func (c *Collector) failures(parts []*partState) []error {
 func (c *Collector) land(f *flight, o outcome) {
 	c.mu.Lock()
 	c.up = o == letIn
-	c.backoff.note(time.Now(), f.scope, o)
+	c.backoff.note(time.Now(), f.scope, f.secrets, o)
 	c.flight = nil
 	c.mu.Unlock()
 	close(f.done)
