@@ -307,10 +307,13 @@ func (w *healWorld) judged(i *incident) (v verdict, logins int) {
 	return v, logins
 }
 
-func (w *healWorld) blame(name string, v verdict) {
+// twoOf are as many as are worth reading.
+func twoOf(list []string) []string { return list[:min(2, len(list))] }
+
+func (w *truthWorld) blame(name string, v verdict) {
 	w.t.Helper()
 	if !v.empty() {
-		w.t.Errorf("%s: wrong %d %.2q, gaps %d %.2q, false flags %q", name, len(v.wrong), v.wrong, len(v.gaps), v.gaps, v.flags)
+		w.t.Errorf("%s: wrong %d %q, gaps %d %q, false flags %q", name, len(v.wrong), twoOf(v.wrong), len(v.gaps), twoOf(v.gaps), v.flags)
 	}
 }
 

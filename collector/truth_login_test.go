@@ -97,7 +97,7 @@ func (w *truthWorld) write(file, content string) {
 	w.must(os.WriteFile(file, []byte(content), 0o600))
 }
 
-func (w *truthWorld) must(err error) {
+func (w *world) must(err error) {
 	w.t.Helper()
 	if err != nil {
 		w.t.Fatal(err)
