@@ -41,6 +41,7 @@ type Client struct {
 
 	secretFiles secretFiles
 	names       names
+	watched     []string // paths, for Secrets
 
 	mu        sync.Mutex // guards what follows
 	current   *server    // nil until the first detection
@@ -68,6 +69,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	cfg.HTTPClient.FollowRedirects = false
+	watched := watchedFiles(&cfg)
 	oauth := cfg.HTTPClient.OAuth2
 	cfg.HTTPClient.OAuth2 = nil // see oauth2Login
 	options := []promconfig.HTTPClientOption{
@@ -87,6 +89,7 @@ func New(cfg Config) (*Client, error) {
 		http:    httpClient,
 		limiter: rate.NewLimiter(rate.Limit(cfg.RequestsPerSecond), cfg.Burst),
 		slots:   make(chan struct{}, cfg.Concurrency),
+		watched: watched,
 	}
 	c.secretFiles = secretFilesOf(&cfg.HTTPClient)
 	if cfg.Username != "" {

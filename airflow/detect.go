@@ -40,6 +40,16 @@ func (c *Client) Detect(ctx context.Context) error {
 	return err
 }
 
+// Known is the version that was detected last, the zero Version before.
+func (c *Client) Known() Version {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.current == nil {
+		return Version{}
+	}
+	return c.current.Version
+}
+
 // server returns what was detected last, detecting it first if need be.
 func (c *Client) server(ctx context.Context) (*server, error) {
 	c.mu.Lock()

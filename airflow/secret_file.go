@@ -1,8 +1,11 @@
 package airflow
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	promconfig "github.com/prometheus/common/config"
@@ -20,6 +23,36 @@ func readSecret(key, path string) (string, error) {
 		return "", fmt.Errorf("%s is empty", key)
 	}
 	return secret, nil
+}
+
+// Secrets are what the files that hold the client's secrets hold, as a digest.
+type Secrets [sha256.Size]byte
+
+// Secrets reads these files. Who sees that they changed knows that whether
+// Airflow accepts them is not known.
+func (c *Client) Secrets() Secrets {
+	digest := sha256.New()
+	for _, path := range c.watched {
+		content, err := os.ReadFile(path) //nolint:gosec // the operator says which file
+		_, _ = fmt.Fprintf(digest, "%q %v\n", content, err)
+	}
+	return Secrets(digest.Sum(nil))
+}
+
+// watchedFiles are all files that hold secrets.
+func watchedFiles(cfg *Config) []string {
+	h := &cfg.HTTPClient
+	paths := slices.AppendSeq([]string{cfg.PasswordFile}, maps.Values(secretFilesOf(h)))
+	if h.OAuth2 != nil {
+		paths = append(paths, h.OAuth2.ClientSecretFile)
+	}
+	if h.HTTPHeaders != nil {
+		for _, header := range h.HTTPHeaders.Headers {
+			paths = append(paths, header.Files...)
+		}
+	}
+	slices.Sort(paths)
+	return slices.DeleteFunc(paths, func(path string) bool { return path == "" })
 }
 
 // secretFiles are files whose content the HTTP client sends, as it is, with each request, by key.

@@ -16,9 +16,10 @@ const (
 	// and maxLifetime how long any is.
 	unknownLifetime = 10 * time.Minute
 	maxLifetime     = 24 * time.Hour
-	// refusalHold is how long the same refused secret is not tried again, so
-	// that the parts of one collection make one attempt together.
-	refusalHold = 5 * time.Second
+	// loginHold is how long what has just failed is not tried again: the same
+	// secret, or another token after one that was refused. So the parts of one
+	// collection make one attempt together.
+	loginHold = 5 * time.Second
 )
 
 // tokens is an authorizer that exchanges a secret for bearer tokens, and
@@ -30,13 +31,14 @@ type tokens struct {
 
 	turn chan struct{} // a mutex that a context can give up on; guards what follows
 
-	refused      error // of the newest refused exchange
-	refusedUntil time.Time
-	refusedWith  string
+	failed      error // of the newest exchange that failed
+	failedUntil time.Time
+	failedWith  string
 
-	mu      sync.Mutex // guards token and renewAt
-	token   string
-	renewAt time.Time
+	mu        sync.Mutex // guards what follows
+	token     string
+	renewAt   time.Time
+	anotherAt time.Time // when another token may follow one that is refused
 }
 
 // authorize puts a valid token on req, asking for one first if need be.
@@ -52,13 +54,19 @@ func (t *tokens) authorize(ctx context.Context, req *http.Request) error {
 	return nil
 }
 
-// renew forgets the token that req was refused with, unless another request already did.
+// renew forgets the token that req was refused with, unless another request
+// already did. Where tokens are refused that are new, it gives up for a while.
 func (t *tokens) renew(req *http.Request) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if req.Header.Get("Authorization") == "Bearer "+t.token {
-		t.token = ""
+	if req.Header.Get("Authorization") != "Bearer "+t.token {
+		return true
 	}
+	now := time.Now()
+	if now.Before(t.anotherAt) {
+		return false
+	}
+	t.token, t.anotherAt = "", now.Add(loginHold)
 	return true
 }
 
@@ -87,13 +95,13 @@ func (t *tokens) next(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if secret == t.refusedWith && time.Now().Before(t.refusedUntil) {
-		return "", t.refused
+	if secret == t.failedWith && time.Now().Before(t.failedUntil) {
+		return "", t.failed
 	}
 	token, lifetime, err := t.exchange(ctx, secret)
 	if err != nil {
-		if ClassOf(err) == ClassAuth {
-			t.refused, t.refusedWith, t.refusedUntil = err, secret, time.Now().Add(refusalHold)
+		if ctx.Err() == nil { // the time of others is not over
+			t.failed, t.failedWith, t.failedUntil = err, secret, time.Now().Add(loginHold)
 		}
 		return "", err
 	}

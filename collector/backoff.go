@@ -1,6 +1,10 @@
 package collector
 
-import "time"
+import (
+	"time"
+
+	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
+)
 
 // scope is what a collection may ask.
 type scope int
@@ -38,32 +42,35 @@ type backoff struct {
 	failures int  // in a row
 	refusals int  // since the credentials were accepted
 	last     outcome
-	step     int       // of refusedSteps
-	next     time.Time // when a login may be tried again
+	step     int             // of refusedSteps
+	next     time.Time       // when a login may be tried again
+	secrets  airflow.Secrets // that were tried last
 }
 
-// scope decides what the collection that starts now may ask.
-func (b *backoff) scope(now time.Time) scope {
+// scope decides what the collection that starts now may ask. Secrets that are
+// new are tried at once, but once.
+func (b *backoff) scope(now time.Time, secrets airflow.Secrets) scope {
 	switch {
-	case b.refusals >= refusalsBeforeBackoff && now.Before(b.next):
+	case b.refusals >= refusalsBeforeBackoff && now.Before(b.next) && secrets == b.secrets:
 		return askHealthOnly
 	case b.failures >= failuresBeforeBackoff && b.last == unreachable:
 		return askHealthFirst
-	case !b.trusted:
+	case !b.trusted || secrets != b.secrets:
 		return askLoginFirst
 	}
 	return askEverything
 }
 
 // note remembers how the collection of the given scope ended.
-func (b *backoff) note(now time.Time, s scope, o outcome) {
+func (b *backoff) note(now time.Time, s scope, secrets airflow.Secrets, o outcome) {
 	if o == letIn {
-		*b = backoff{trusted: true}
+		*b = backoff{trusted: true, secrets: secrets}
 		return
 	}
 	if s == askHealthOnly {
 		return // no login was tried
 	}
+	b.secrets = secrets
 	b.failures++
 	b.last = o
 	if o != refused {

@@ -53,13 +53,6 @@ type Collector struct {
 	closed  bool
 }
 
-// flight is one collection under way.
-type flight struct {
-	done   chan struct{}
-	scope  scope
-	before uint64 // letInCalls at its start
-}
-
 // New builds a collector; it asks nothing before the first Snapshot. The error
 // names the key that is wrong.
 func New(o Options) (*Collector, error) {
@@ -125,42 +118,16 @@ func (c *Collector) Close() {
 	c.guard(nil, c.client.Close)
 }
 
-// Snapshot triggers a collection, or joins the one under way, unless the
-// newest one is younger than Config.Refresh. It waits no longer than ctx, and
-// then tells what is known; the collection goes on for the next one who asks.
-func (c *Collector) Snapshot(ctx context.Context) *Snapshot {
-	if f := c.join(); f != nil { //nolint:contextcheck // the collection outlives the scrape that triggers it
-		select {
-		case <-f.done:
-		case <-ctx.Done():
-		}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.snapshot()
-}
-
-// join returns the collection to wait for, nil for none.
-func (c *Collector) join() *flight {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := time.Now()
-	if c.flight != nil || c.closed || (!c.started.IsZero() && now.Sub(c.started) < forgiving(c.cfg.Refresh)) {
-		return c.flight
-	}
-	c.started = now
-	c.flight = &flight{done: make(chan struct{}), scope: c.backoff.scope(now), before: c.letInCalls.Load()}
-	go c.collect(c.flight)
-	return c.flight
-}
-
 // collect refreshes what is due and within the scope of f.
 func (c *Collector) collect(f *flight) {
 	o := unreachable
 	defer func() { c.land(f, o) }()
 	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.CollectionTimeout)
 	defer cancel()
-	c.guard(c.parts, func() { o = c.ask(ctx, f, c.plan(f)) })
+	c.guard(c.parts, func() {
+		f.secrets = c.client.Secrets()
+		o = c.ask(ctx, f, c.plan(f))
+	})
 	if c.ctx.Err() == nil {
 		c.guard(nil, func() { c.report.collection(c.results()) })
 	}
@@ -190,15 +157,16 @@ func (p *plan) all() []*partState {
 	return slices.Concat(p.first, slices.Concat(p.rest[:]...), p.aside, p.omitted)
 }
 
-// plan marks the parts that are due and sorts them by the scope of f.
+// plan marks the parts that are due and sorts them by the scope of f, which it decides.
 func (c *Collector) plan(f *flight) plan {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var p plan
 	now := time.Now()
+	f.scope = c.backoff.scope(now, f.secrets)
 	triesLogin := false
 	for _, s := range c.parts {
-		if !s.due(now) {
+		if !s.due(now, c.client.Known()) {
 			continue
 		}
 		s.running = true
@@ -346,7 +314,7 @@ func (c *Collector) begin(parts []*partState) facts {
 	defer c.mu.Unlock()
 	now := time.Now()
 	for _, s := range parts {
-		s.attemptedAt = now
+		s.attemptedAt, s.asked = now, c.client.Known()
 	}
 	known := facts{}
 	for _, s := range c.parts {
@@ -390,14 +358,4 @@ func (c *Collector) failures(parts []*partState) []error {
 		}
 	}
 	return errs
-}
-
-// land ends the collection.
-func (c *Collector) land(f *flight, o outcome) {
-	c.mu.Lock()
-	c.up = o == letIn
-	c.backoff.note(time.Now(), f.scope, o)
-	c.flight = nil
-	c.mu.Unlock()
-	close(f.done)
 }

@@ -57,19 +57,21 @@ type partState struct {
 	series    *exposition // the value, rendered
 	fetchedAt time.Time   // when that was asked for
 
-	attemptedAt time.Time     // start of the newest refresh, zero before the first
-	ended       bool          // a refresh has ended
-	duration    time.Duration // of the newest refresh that ended
-	err         error         // of the newest refresh that ended, or why none was tried
-	running     bool          // a refresh is due and has not ended
+	attemptedAt time.Time       // start of the newest refresh, zero before the first
+	asked       airflow.Version // who was known then
+	ended       bool            // a refresh has ended
+	duration    time.Duration   // of the newest refresh that ended
+	err         error           // of the newest refresh that ended, or why none was tried
+	running     bool            // a refresh is due and has not ended
 }
 
-// due reports whether a part must be asked again. What failed is due at once,
-// unless Airflow's answer was definite: the next one would be the same. A
-// twentieth of the minimum age is forgiven, or else scrapes that come a moment
-// early would make it grow by a whole scrape interval.
-func (s *partState) due(now time.Time) bool {
-	if s.attemptedAt.IsZero() || s.err != nil && !lasting(s.err) {
+// due reports whether a part must be asked again, of an Airflow of a version.
+// What failed is due at once, unless Airflow's answer was definite: the next one
+// would be the same, but for another version. A twentieth of the minimum age is
+// forgiven, or else scrapes that come a moment early would make it grow by a
+// whole scrape interval.
+func (s *partState) due(now time.Time, version airflow.Version) bool {
+	if s.attemptedAt.IsZero() || s.err != nil && (!lasting(s.err) || s.asked != version) {
 		return true
 	}
 	return now.Sub(s.attemptedAt) >= forgiving(s.part.minAge())

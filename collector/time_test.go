@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"context"
 	"strings"
 	"sync"
 	"testing"
@@ -87,6 +88,26 @@ func TestHangingAirflowNeverHoldsAScrape(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A scrape tells how the collection went that it waited for, even if the next one begins before it is told.
+func TestAScrapeTellsWhatItWaitedFor(t *testing.T) {
+	inWorld(t, airflowtest.Options{Version: "3.3.2"}, func(o *Options) { o.Config.Refresh = 0 }, func(w *world) {
+		populate(w.airflow, "3.3.2")
+		first := w.collector.join()
+		<-first.done
+		w.airflow.Inject(nil, airflowtest.Hang())
+		w.collector.join()
+		snapshot := w.collector.wait(context.Background(), first)
+		if !snapshot.up {
+			t.Error("airflow_up is 0")
+		}
+		for _, p := range snapshot.parts {
+			if p.failed {
+				t.Errorf("%s: %s", p.name, p.class)
+			}
+		}
+	})
 }
 
 // The scraper that triggers a collection goes away: the others get it all the same.

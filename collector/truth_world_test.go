@@ -59,7 +59,13 @@ type truthMoment struct {
 // inTruthWorld runs a test in such a world; tested, which may be nil, changes the exporter that meets faults.
 func inTruthWorld(t *testing.T, kind truthKind, maxAge, tokenLifetime time.Duration, tested func(*Options), test func(w *truthWorld)) {
 	t.Helper()
-	o := airflowtest.Options{Version: kind.version, Users: users, ClampGet: truthPage, TokenLifetime: tokenLifetime}
+	inTruthWorldOf(t, airflowtest.Options{Users: users, TokenLifetime: tokenLifetime}, kind, maxAge, tested, test)
+}
+
+// inTruthWorldOf is inTruthWorld with an Airflow that has more options.
+func inTruthWorldOf(t *testing.T, o airflowtest.Options, kind truthKind, maxAge time.Duration, tested func(*Options), test func(w *truthWorld)) {
+	t.Helper()
+	o.Version, o.ClampGet = kind.version, truthPage
 	change := func(marked bool) func(*Options) {
 		return func(o *Options) {
 			as("viewer", "right")(o)

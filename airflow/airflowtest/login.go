@@ -19,6 +19,20 @@ func (s *Server) RotateKey() {
 	s.key = rand.Text()
 }
 
+// Key is what signs tokens.
+func (s *Server) Key() string {
+	s.keyMu.Lock()
+	defer s.keyMu.Unlock()
+	return s.key
+}
+
+// SetKey is as if the next request came to a replica with a key of its own.
+func (s *Server) SetKey(key string) {
+	s.keyMu.Lock()
+	defer s.keyMu.Unlock()
+	s.key = key
+}
+
 // claims are the payload of a token.
 type claims struct {
 	Subject  string `json:"sub"`

@@ -171,6 +171,21 @@ func (run *serving) track(conn net.Conn, state http.ConnState) {
 	}
 }
 
+// Upgrade restarts the server as another version, with the same database, as a migration leaves it.
+func (s *Server) Upgrade(version string) error {
+	release, err := parseRelease(version)
+	if err != nil {
+		return err
+	}
+	s.Close()
+	s.Update(func(db *Database) {
+		s.release, s.dialect = release, newDialect(release)
+		s.routes = s.dialect.routes()
+		db.release, db.Health = release, healthy(release)
+	})
+	return s.Restart()
+}
+
 // Stop ends every connection; new ones are refused until [Server.Restart].
 func (s *Server) Stop() { s.stop() }
 

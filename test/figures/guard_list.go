@@ -18,7 +18,7 @@ func guards() []guard {
 			pkg: "./collector", run: "TestHangingAirflow", figure: "C5 overrun_milliseconds",
 		},
 		{
-			name: "one collection at a time", file: "collector/collector.go", old: "if c.flight != nil || c.closed || (!c.started.IsZero() && now.Sub(c.started) < forgiving(c.cfg.Refresh)) {", new: "if c.closed {",
+			name: "one collection at a time", file: "collector/flight.go", old: "if c.flight != nil || c.closed || (!c.started.IsZero() && now.Sub(c.started) < forgiving(c.cfg.Refresh)) {", new: "if c.closed {",
 			pkg: "./collector", run: "TestFiftyScrapes", figure: "C7 collections_of_50_scrapes",
 		},
 		// No harm to Airflow.
