@@ -56,11 +56,13 @@ func (c *Collector) join() *flight {
 
 // land ends the collection.
 func (c *Collector) land(f *flight, o outcome) {
-	c.mu.Lock()
-	c.up = o == letIn
-	c.backoff.note(time.Now(), f.scope, f.secrets, o)
-	c.flight = nil
-	f.known = c.snapshot()
-	c.mu.Unlock()
-	close(f.done)
+	defer close(f.done)
+	c.guard(nil, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.up = o == letIn
+		c.backoff.note(time.Now(), f.scope, f.secrets, o)
+		c.flight = nil
+		f.known = c.snapshot()
+	})
 }
