@@ -224,7 +224,6 @@ func newExporter(f flags, getenv func(string) string, logger log.Logger) *export
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		versioncollector.NewCollector(name),
 		e.telemetry,
-		e.ledger,
 	)
 	return e
 }

@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
 )
 
 // Ledger is what was counted of Airflow since the process started, and which
 // attempts that were. It outlives a reload, so that its counters never fall
-// and nothing is counted twice. It is a prometheus.Collector.
+// and nothing is counted twice. It is a prometheus.Gatherer.
 type Ledger struct {
 	mu    sync.Mutex // guards what follows
 	url   string     // of the Airflow that books are about
@@ -23,6 +24,9 @@ type Ledger struct {
 	shape histogramShape
 	fresh map[*series]struct{} // those whose counts are held back
 	held  int                  // how many counts those are
+
+	version uint64 // of what is told; it grows with each change
+	kept    keptFamilies
 
 	maxSeries int
 	gauges    *gaugeLimit // what fits beside the counters and histograms
@@ -139,6 +143,7 @@ func newHistogram(id metricID, cfg *Config, buckets []time.Duration) *vector {
 func (l *Ledger) configure(cfg *Config) (tooMany int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.version++
 	l.hold = cfg.SeedHold
 	lowered := cfg.maxSeries() < l.maxSeries
 	l.maxSeries = cfg.maxSeries()
@@ -208,9 +213,17 @@ func (*Ledger) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
+// Gather implements prometheus.Gatherer. The families are those of an earlier call when nothing was counted since.
+func (l *Ledger) Gather() ([]*dto.MetricFamily, error) {
+	l.release(time.Now())
+	l.mu.Lock()
+	version := l.version
+	l.mu.Unlock()
+	return l.kept.of(version, l)
+}
+
 // Collect implements prometheus.Collector.
 func (l *Ledger) Collect(ch chan<- prometheus.Metric) {
-	l.release(time.Now())
 	for _, v := range l.vectors() {
 		v.Collect(ch)
 	}
@@ -233,6 +246,7 @@ func (l *Ledger) of(v *vector, labels ...string) *series {
 		return v.series[key]
 	}
 	l.born++
+	l.version++
 	s := &series{key: key, count: v.counter(labels), number: l.born}
 	v.series[key] = s
 	v.born(labels, 1)
@@ -335,6 +349,7 @@ func (l *Ledger) dagIDs() map[string]struct{} {
 func (l *Ledger) forget(gone func(dagID string) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.version++
 	l.gauges.forget(gone)
 	for _, v := range l.families() {
 		if v.dag < 0 {

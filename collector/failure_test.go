@@ -305,13 +305,18 @@ func TestExpositionIsLintedAndDeclared(t *testing.T) {
 		time.Sleep(30 * time.Second) // the DAGs are listed again, their active runs known
 		w.airflow.Update(func(db *airflowtest.Database) { db.TaskInstance(key).Fail() })
 		w.scrape(0)
-		registry := prometheus.NewPedanticRegistry()
-		registry.MustRegister(w.collector.Snapshot(t.Context()).render())
-		problems, err := testutil.GatherAndLint(prometheus.Gatherers{registry, w.registry})
+		known := w.collector.Snapshot(t.Context()).render()
+		all := gatherers{w.registry}
+		for _, from := range []prometheus.Collector{w.collector.ledger, known, known.fitted} {
+			registry := prometheus.NewPedanticRegistry()
+			registry.MustRegister(from)
+			all = append(all, registry)
+		}
+		problems, err := testutil.GatherAndLint(all)
 		if err != nil || len(problems) > 0 {
 			t.Errorf("%v, %v", problems, err)
 		}
-		families, err := prometheus.Gatherers{registry, w.registry}.Gather()
+		families, err := all.Gather()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 )
 
 // remainders are how the gauges by DAG are summed up that find no room. Those
@@ -61,11 +62,21 @@ type gaugeLimit struct {
 // that tells of it may be back soon.
 type seats map[string]int
 
-// fit is what gauges by DAG come to.
+// fit is what the gauges of all parts come to. It is a prometheus.Collector.
 type fit struct {
-	whole   []*exposition // all of their gauges are part of it
-	metrics []prometheus.Metric
+	parts   []*exposition
+	whole   bool                // all of their gauges by DAG are part of it
+	metrics []prometheus.Metric // or else these
 	dropped map[metricID]int
+
+	// gathered are its families, which are gathered once.
+	gathered func() ([]*dto.MetricFamily, error)
+}
+
+func newFit(parts []*exposition) *fit {
+	f := &fit{parts: parts, dropped: map[metricID]int{}}
+	f.gathered = sync.OnceValues(func() ([]*dto.MetricFamily, error) { return gatherAll(f) })
+	return f
 }
 
 // freeShare is which part of the room stays free.
@@ -131,11 +142,12 @@ func (g *gaugeLimit) fit(parts []*exposition, size ledgerSize) *fit {
 		g.tight = wanted > room-size.lines
 	}
 	if !g.tight {
-		g.newest = &fit{whole: g.of}
+		g.newest = newFit(g.of)
+		g.newest.whole = true
 		g.seatAll(parts)
 		return g.newest
 	}
-	g.newest = g.squeeze(parts, tight)
+	g.newest = g.squeeze(g.of, tight)
 	return g.newest
 }
 
@@ -202,7 +214,7 @@ func (g *gaugeLimit) squeeze(parts []*exposition, room int) *fit {
 	ids = slices.DeleteFunc(ids, func(id string) bool { return !g.named.has(id) })
 	q.admit(ids, g.detail, func(id string) int { return len(dags[id].tasks) - len(dags[id].folded) })
 
-	f := &fit{dropped: map[metricID]int{}}
+	f := newFit(parts)
 	rest = folded{}
 	for id, d := range dags {
 		switch {
@@ -333,8 +345,20 @@ func (f *fit) drop(samples []*gaugeSample) {
 	}
 }
 
-func (f *fit) collect(ch chan<- prometheus.Metric) {
-	for _, part := range f.whole {
+// Describe implements prometheus.Collector.
+func (*fit) Describe(ch chan<- *prometheus.Desc) {
+	for _, desc := range descs[:ledgerBegin] {
+		ch <- desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (f *fit) Collect(ch chan<- prometheus.Metric) {
+	for _, part := range f.parts {
+		part.Collect(ch)
+		if !f.whole {
+			continue
+		}
 		for i := range part.byDag {
 			ch <- part.byDag[i].metric
 		}

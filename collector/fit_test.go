@@ -42,7 +42,7 @@ func written(t *testing.T, collect func(chan<- prometheus.Metric)) map[prometheu
 func fitted(t *testing.T, f *fit) map[string]float64 {
 	t.Helper()
 	values := map[string]float64{}
-	for m, d := range written(t, f.collect) {
+	for m, d := range written(t, f.Collect) {
 		name := m.Desc().String()
 		_, name, _ = strings.Cut(name, `fqName: "`)
 		name, _, _ = strings.Cut(name, `"`)

@@ -26,6 +26,7 @@ func (l *Ledger) add(x float64, v *vector, labels ...string) {
 	}
 	if s.open {
 		s.count(x)
+		l.version++
 		return
 	}
 	s.held = append(s.held, x)
@@ -36,6 +37,7 @@ func (l *Ledger) add(x float64, v *vector, labels ...string) {
 func (l *Ledger) publish(s *series) {
 	for _, x := range s.held {
 		s.count(x)
+		l.version++
 	}
 	l.withdraw(s)
 	s.open = true

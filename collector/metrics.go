@@ -170,14 +170,14 @@ func describeTable() [metricCount]*prometheus.Desc {
 }
 
 // exposition collects series, each label set once, so that a mistake in one
-// part can never spoil the scrape. It is a prometheus.Collector.
+// part can never spoil the scrape. It is a prometheus.Collector of those without a dag_id.
 type exposition struct {
-	seen     map[string]struct{} // label sets, with the name of their family
+	seen     map[string]struct{} // label sets, with the name of their family; nil when there will be no more
 	metrics  []prometheus.Metric // of families without dag_id
 	byDag    []gaugeSample       // of those with one
 	totals   int                 // metrics that count towards the limit on series
 	included []*exposition
-	fitted   *fit // what the gauges by DAG of those come to; nil: nothing
+	fitted   *fit // what those come to; nil: nothing
 }
 
 // gaugeSample is a gauge by DAG, which may have to go for want of room.
@@ -218,7 +218,7 @@ const separator = "\xff"
 
 func keyOfLabels(labels []string) string { return strings.Join(labels, separator) }
 
-// include adds what was rendered before, without copying it; its gauges by DAG are in fitted.
+// include adds what was rendered before, without copying it.
 func (e *exposition) include(other *exposition) { e.included = append(e.included, other) }
 
 // Describe implements prometheus.Collector.
@@ -232,12 +232,6 @@ func (e *exposition) Describe(ch chan<- *prometheus.Desc) {
 func (e *exposition) Collect(ch chan<- prometheus.Metric) {
 	for _, m := range e.metrics {
 		ch <- m
-	}
-	for _, other := range e.included {
-		other.Collect(ch)
-	}
-	if e.fitted != nil {
-		e.fitted.collect(ch)
 	}
 }
 

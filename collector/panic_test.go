@@ -147,7 +147,7 @@ func places() map[string]place {
 		"in the log":               {func(w *truthWorld, b *bug) { w.collector.report = reporter{logger: b} }, nil, nil, false},
 		"in a row of a list":       {counting(finished), []string{"collector.(*books).row"}, []string{"attempts"}, false},
 		"in the attempts":          {counting(retries), []string{"collector.(*books).settleDebt", goroutine}, []string{"attempts"}, false},
-		"when counts are released": {counting(retries), []string{"collector.(*Ledger).Collect"}, nil, false},
+		"when counts are released": {counting(retries), []string{"collector.(*Ledger).Gather"}, nil, false},
 		"in the snapshot":          {name, []string{method("snapshot")}, nil, true},
 		"in rendering":             {part(0, func(b *bug) *buggyPart { return &buggyPart{twice: b} }), []string{method("snapshot")}, partNames, false},
 		"in the ledger": {func(w *truthWorld, b *bug) {

@@ -127,6 +127,7 @@ func (c *Collector) fetchSafely(ctx context.Context, p part, known facts) (v val
 		}
 		rendered := newExposition()
 		fetched.emit(rendered)
+		rendered.seen = nil // it is as large as the series are
 		v, series = fetched, rendered
 		return nil
 	})

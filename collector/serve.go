@@ -40,13 +40,7 @@ func (c *Collector) serve(w http.ResponseWriter, r *http.Request, also prometheu
 	snapshot := c.Snapshot(ctx)
 	snapshot.Budget = budget
 	births := c.ledger.births()
-	// Rendered when the counters and histograms are gathered: what they leave is for gauges.
-	gauges := prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
-		registry := prometheus.NewRegistry()
-		registry.MustRegister(snapshot.render())
-		return registry.Gather()
-	})
-	promhttp.HandlerFor(prometheus.Gatherers{c.gatherer(also), c.gatherer(gauges)}, promhttp.HandlerOpts{
+	promhttp.HandlerFor(c.gather(snapshot, also), promhttp.HandlerOpts{
 		ErrorHandling: promhttp.ContinueOnError,
 		ErrorLog:      renderErrors{c, r.Context()},
 	}).ServeHTTP(w, r)
@@ -63,6 +57,25 @@ func scrapeBudgetOf(r *http.Request) time.Duration {
 		timeout = time.Duration(min(s, MaxBudget.Seconds()) * float64(time.Second))
 	}
 	return max(timeout-budgetMargin, timeout/2)
+}
+
+// gather tells what is known, the counters first: what they leave is for gauges.
+func (c *Collector) gather(snapshot *Snapshot, also prometheus.Gatherer) prometheus.Gatherer {
+	var gauges *exposition
+	return gatherers{
+		c.gatherer(c.ledger),
+		c.gatherer(also),
+		c.gatherer(prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+			gauges = snapshot.render()
+			return gatherAll(gauges)
+		})),
+		c.gatherer(prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+			if gauges == nil {
+				return nil, nil // a bug that has been told
+			}
+			return gauges.fitted.gathered()
+		})),
+	}
 }
 
 // gatherer counts as bugs what cannot be gathered: a panic, or series that contradict each other.

@@ -44,6 +44,9 @@ func inWorld(t *testing.T, o airflowtest.Options, change func(*Options), test fu
 		w := &world{t: t, airflow: airflowtest.Start(t, o)}
 		w.start(change)
 		test(w)
+		if t.Failed() && w.log.Len() > 0 {
+			t.Logf("the log of the exporter:\n%s", &w.log)
+		}
 	})
 }
 
@@ -77,7 +80,7 @@ func (w *world) startWith(ledger *Ledger, change func(*Options)) {
 	w.t.Cleanup(c.Close)
 	options.Telemetry.Loaded(true, time.Now())
 	w.collector = c
-	w.registry.MustRegister(options.Telemetry, options.Ledger)
+	w.registry.MustRegister(options.Telemetry)
 }
 
 // as logs in with an account.
