@@ -170,40 +170,42 @@ func (w *freshWorld) phases() []struct {
 func TestWhatIsShownIsAsOldAsIsSaid(t *testing.T) {
 	worst, stale, timestamps := 0.0, 0, 0
 	for _, version := range dialects {
-		accounts := slices.Clone(users)
-		inWorld(t, airflowtest.Options{Version: version, Users: accounts}, func(o *Options) {
-			as("viewer", "right")(o)
-			o.Config.MaxRows = 40
-		}, func(base *world) {
-			w := &freshWorld{world: base, begun: time.Now(), account: &accounts[0], compared: map[string]int{}}
-			w.airflow.Update(func(db *airflowtest.Database) {
-				w.putClock(db, db.Now())
-				for i := range 5 {
-					db.PutDag(airflowtest.Dag{DagID: fmt.Sprintf("dag%d", i)})
-				}
-				db.PutPool(airflowtest.Pool{Name: "clock"})
-				db.PutRun(airflowtest.DagRun{DagID: "clock", RunID: "run", Type: "manual", State: "running"})
-				db.Add(airflowtest.Task("clock", "run", "task"), 0).Start()
-			})
-			w.airflow.Inject(func(*http.Request) bool { w.stamp(); return false }, airflowtest.Fault{})
-			for _, phase := range w.phases() {
-				end := phase.begin()
-				w.lookFor(10*time.Minute, phase.name)
-				w.sees(phase.name)
-				end()
-				w.lookFor(10*time.Minute, "after: "+phase.name)
-				for _, part := range partNames {
-					if p := w.shown.parts[part]; !p.success || p.truncated {
-						t.Errorf("%s: ten minutes after %q %s is %+v", version, phase.name, part, p)
+		t.Run(version, func(t *testing.T) {
+			accounts := slices.Clone(users)
+			inWorld(t, airflowtest.Options{Version: version, Users: accounts}, func(o *Options) {
+				as("viewer", "right")(o)
+				o.Config.MaxRows = 40
+			}, func(base *world) {
+				w := &freshWorld{world: base, begun: time.Now(), account: &accounts[0], compared: map[string]int{}}
+				w.airflow.Update(func(db *airflowtest.Database) {
+					w.putClock(db, db.Now())
+					for i := range 5 {
+						db.PutDag(airflowtest.Dag{DagID: fmt.Sprintf("dag%d", i)})
+					}
+					db.PutPool(airflowtest.Pool{Name: "clock"})
+					db.PutRun(airflowtest.DagRun{DagID: "clock", RunID: "run", Type: "manual", State: "running"})
+					db.Add(airflowtest.Task("clock", "run", "task"), 0).Start()
+				})
+				w.airflow.Inject(func(*http.Request) bool { w.stamp(); return false }, airflowtest.Fault{})
+				for _, phase := range w.phases() {
+					end := phase.begin()
+					w.lookFor(10*time.Minute, phase.name)
+					w.sees(phase.name)
+					end()
+					w.lookFor(10*time.Minute, "after: "+phase.name)
+					for _, part := range partNames {
+						if p := w.shown.parts[part]; !p.success || p.truncated {
+							t.Errorf("%s: ten minutes after %q %s is %+v", version, phase.name, part, p)
+						}
 					}
 				}
-			}
-			for part := range clocks(w.begun) {
-				if w.compared[part] < 500 {
-					t.Errorf("%s: %s was compared %d times only", version, part, w.compared[part])
+				for part := range clocks(w.begun) {
+					if w.compared[part] < 500 {
+						t.Errorf("%s: %s was compared %d times only", version, part, w.compared[part])
+					}
 				}
-			}
-			worst, stale, timestamps = max(worst, w.worst), stale+w.stale, timestamps+w.timestamps
+				worst, stale, timestamps = max(worst, w.worst), stale+w.stale, timestamps+w.timestamps
+			})
 		})
 	}
 	t.Logf("FIGURE C16 worst_age_error_seconds=%v stale_families=%d timestamps=%d", worst, stale, timestamps)
