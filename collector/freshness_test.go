@@ -2,6 +2,7 @@ package collector
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -107,7 +108,7 @@ func (w *freshWorld) countTimestamps() {
 		families := 0
 		for ; ; families++ {
 			var family dto.MetricFamily
-			if err := decoder.Decode(&family); err == io.EOF {
+			if err := decoder.Decode(&family); errors.Is(err, io.EOF) {
 				break
 			} else if err != nil {
 				w.t.Fatalf("format %v: %v", format, err)
