@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"html/template"
 	"io"
 	stdlog "log"
 	"log/slog"
@@ -405,41 +404,5 @@ func (e *exporter) handler() http.Handler {
 		}
 		_, _ = io.WriteString(w, "reloaded\n")
 	})
-	return mux
-}
-
-// ready tells whether new scrapes are welcome.
-func (e *exporter) ready(w http.ResponseWriter, _ *http.Request) {
-	e.mu.RLock()
-	draining := e.draining
-	e.mu.RUnlock()
-	if draining {
-		http.Error(w, name+" is stopping", http.StatusServiceUnavailable)
-		return
-	}
-	_, _ = io.WriteString(w, name+" is ready\n")
-}
-
-var landingPage = template.Must(template.New("landing").Parse(`<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><title>airflow_exporter</title></head>
-<body>
-<h1>airflow_exporter</h1>
-<p>Prometheus exporter for Apache Airflow, version {{.Version}}</p>
-<ul>
-<li><a href="{{.Metrics}}">Metrics</a></li>
-<li><a href="/-/healthy">Healthy</a></li>
-<li><a href="/-/ready">Ready</a></li>
-</ul>
-</body>
-</html>
-`))
-
-func (e *exporter) landing(w http.ResponseWriter, _ *http.Request) {
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
-	_ = landingPage.Execute(w, struct{ Version, Metrics string }{version.Version, e.flags.telemetryPath})
+	return wary(mux)
 }

@@ -7,7 +7,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"io"
+	"log"
 	"math/big"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -18,6 +22,19 @@ import (
 
 // askForCertificates is a server that asks its clients for one, whoever signed it.
 func askForCertificates() *tls.Config { return &tls.Config{ClientAuth: tls.RequestClientCert} }
+
+// A server that wants a certificate and gets none says so: that is no trouble with the connection.
+func TestAMissingClientCertificateIsATroubleWithTLS(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12} // later ones tell it when it may be too late to read it
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	defer server.Close()
+	client := newClient(t, server.URL, func(c *airflow.Config) { c.HTTPClient.TLSConfig.InsecureSkipVerify = true })
+	if _, err := client.Version(t.Context()); airflow.ClassOf(err) != airflow.ClassTLS {
+		t.Errorf("class %s: %v", airflow.ClassOf(err), err)
+	}
+}
 
 // clientCertificate writes a certificate and its key, and lets the client show it.
 func clientCertificate(t *testing.T, dir string) func(*airflow.Config) {

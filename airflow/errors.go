@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -96,7 +97,7 @@ func Advice(err error) string {
 		}
 		return "nothing answers at airflow.url: check host and port, and that Airflow's webserver (2) or API server (3) runs"
 	case ClassTLS:
-		return "the TLS handshake failed: check that airflow.url has the right scheme and host name, and set airflow.http_client.tls_config.ca_file for a private CA"
+		return "the TLS handshake failed: check that airflow.url has the right scheme and host name, and set airflow.http_client.tls_config.ca_file for a private CA, cert_file and key_file where Airflow wants a certificate"
 	case ClassTimeout:
 		return "Airflow did not answer in time: look at the load of its API server; what it does not tell goes absent after collector.max_age"
 	case ClassAuth:
@@ -124,6 +125,9 @@ func Advice(err error) string {
 	return ""
 }
 
+// unusableFile is what is said of the files of tls_config.
+var unusableFile = regexp.MustCompile(`^unable to (?:read|use specified) (?:CA|client) (?:cert|key)`)
+
 // classifyTransport finds the class of an error that a round trip or a body
 // read returned before Airflow's answer was complete.
 func classifyTransport(err error) Class {
@@ -131,6 +135,7 @@ func classifyTransport(err error) Class {
 		dns     *net.DNSError
 		netErr  net.Error
 		cert    *tls.CertificateVerificationError
+		op      *net.OpError
 		record  tls.RecordHeaderError
 		alert   tls.AlertError
 		unknown x509.UnknownAuthorityError
@@ -145,8 +150,11 @@ func classifyTransport(err error) Class {
 	case errors.As(err, &cert), errors.As(err, &record), errors.As(err, &alert),
 		errors.As(err, &unknown), errors.As(err, &host), errors.As(err, &invalid):
 		return ClassTLS
-	// The transport reports a plain HTTP answer to its handshake as text only.
-	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+	// The other side gave up the handshake: it did not like our certificate, or that there was none.
+	case errors.As(err, &op) && op.Op == "remote error":
+		return ClassTLS
+	// What is wrong with our own files, and a plain HTTP answer to a handshake, is told as text only.
+	case unusableFile.MatchString(err.Error()), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return ClassTLS
 	}
 	return ClassConnect

@@ -79,6 +79,40 @@ func TestBearerTokenFromAFile(t *testing.T) {
 	}
 }
 
+// An empty file of any kind is never sent: it is about to be replaced.
+func TestEmptyFilesAreNotSent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "secret")
+	for name, set := range map[string]func(c *airflow.Config){
+		"basic_auth.password_file": func(c *airflow.Config) {
+			c.HTTPClient.BasicAuth = &promconfig.BasicAuth{Username: "viewer", PasswordFile: path}
+		},
+		"authorization.credentials_file": func(c *airflow.Config) {
+			c.HTTPClient.Authorization = &promconfig.Authorization{CredentialsFile: path}
+		},
+		"http_headers.X-Key.files": func(c *airflow.Config) {
+			c.HTTPClient.HTTPHeaders = &promconfig.Headers{Headers: map[string]promconfig.Header{"X-Key": {Files: []string{path}}}}
+		},
+		"oauth2.client_secret_file": func(c *airflow.Config) {
+			c.HTTPClient.OAuth2 = &promconfig.OAuth2{ClientID: "exporter", ClientSecretFile: path, TokenURL: "http://localhost:1"}
+		},
+	} {
+		server := airflowtest.Start(t, airflowtest.Options{Version: "3.3.2"})
+		client := connect(t, server, set)
+		for _, content := range []string{"", " \n"} {
+			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := client.Pools(t.Context())
+			if airflow.ClassOf(err) != airflow.ClassAuth || !strings.Contains(err.Error(), "airflow.http_client."+name) || !strings.Contains(err.Error(), "is empty") {
+				t.Errorf("%s holds %q: got %v", name, content, err)
+			}
+		}
+		if n := len(server.Requests()); n > 0 {
+			t.Errorf("%s: %d requests", name, n)
+		}
+	}
+}
+
 func TestBasicAuthOfTheHTTPClient(t *testing.T) {
 	server := airflowtest.Start(t, airflowtest.Options{Version: "2.11.2", Users: viewer})
 	client := connect(t, server, func(c *airflow.Config) {

@@ -46,11 +46,6 @@ func watchedFiles(cfg *Config) []string {
 	if h.OAuth2 != nil {
 		paths = append(paths, h.OAuth2.ClientSecretFile)
 	}
-	if h.HTTPHeaders != nil {
-		for _, header := range h.HTTPHeaders.Headers {
-			paths = append(paths, header.Files...)
-		}
-	}
 	slices.Sort(paths)
 	return slices.DeleteFunc(paths, func(path string) bool { return path == "" })
 }
@@ -65,6 +60,13 @@ func secretFilesOf(h *promconfig.HTTPClientConfig) secretFiles {
 	}
 	if h.BasicAuth != nil && h.BasicAuth.PasswordFile != "" {
 		files["airflow.http_client.basic_auth.password_file"] = h.BasicAuth.PasswordFile
+	}
+	if h.HTTPHeaders != nil {
+		for name, header := range h.HTTPHeaders.Headers {
+			for _, path := range header.Files {
+				files["airflow.http_client.http_headers."+name+".files: "+path] = path
+			}
+		}
 	}
 	return files
 }

@@ -29,7 +29,6 @@ type healWorld struct {
 	file    string // with its password, or its token
 	ahead   *atomic.Int64
 	y       *healTally
-	name    string
 }
 
 // healTally counts over all incidents.
@@ -194,7 +193,7 @@ func ofKind(kind truthKind, life time.Duration, byToken bool) []incident {
 }
 
 func inHealWorld(t *testing.T, kind truthKind, i *incident, y *healTally, test func(w *healWorld)) {
-	w := &healWorld{file: filepath.Join(t.TempDir(), "secret"), ahead: &atomic.Int64{}, y: y, name: t.Name()}
+	w := &healWorld{file: filepath.Join(t.TempDir(), "secret"), ahead: &atomic.Int64{}, y: y}
 	accounts := append(slices.Clone(users), airflowtest.User{Name: "healed", Password: "right", Rights: airflowtest.Viewer})
 	w.account = &accounts[len(accounts)-1]
 	if err := os.WriteFile(w.file, []byte("right"), 0o600); err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -158,57 +159,59 @@ func (l *load) under(w *world, d time.Duration) (last exposed) {
 func TestUpgradesInPlaceUnderLoad(t *testing.T) {
 	fell, twice, lost, late := 0, 0, 0, 0
 	for n, versions := range [][]string{{"2.11.2", "3.3.2"}, {"3.3.2", "2.11.2"}, {"2.11.2", "3.3.2", "2.11.2"}, {"2.10.2", "2.11.2", "3.0.6", "3.3.2", "2.11.2"}} {
-		inWorld(t, airflowtest.Options{Version: versions[0], Users: users}, as("viewer", "right"), func(w *world) {
-			l := &load{airflow: w.airflow, ended: map[string]float64{}}
-			before := map[string]float64{}
-			w.check = func(exposition string) {
-				now := parseExposition(t, exposition)
-				for sample, value := range before {
-					if now.samples[sample] < value {
-						fell++
-						t.Errorf("%v: %s fell from %v to %v", versions, sample, value, now.samples[sample])
+		t.Run(strings.Join(versions, " to "), func(t *testing.T) {
+			inWorld(t, airflowtest.Options{Version: versions[0], Users: users}, as("viewer", "right"), func(w *world) {
+				l := &load{airflow: w.airflow, ended: map[string]float64{}}
+				before := map[string]float64{}
+				w.check = func(exposition string) {
+					now := parseExposition(t, exposition)
+					for sample, value := range before {
+						if now.samples[sample] < value {
+							fell++
+							t.Errorf("%v: %s fell from %v to %v", versions, sample, value, now.samples[sample])
+						}
 					}
-				}
-				for sample, right := range l.ended {
-					if now.samples[sample] > right {
-						twice++
-						t.Errorf("%v: %s is %v, want at most %v", versions, sample, now.samples[sample], right)
+					for sample, right := range l.ended {
+						if now.samples[sample] > right {
+							twice++
+							t.Errorf("%v: %s is %v, want at most %v", versions, sample, now.samples[sample], right)
+						}
 					}
+					before = now.of["attempts"]
 				}
-				before = now.of["attempts"]
-			}
-			w.scrape(0)
-			for i, version := range versions {
-				if i > 0 {
-					if n < 3 { // no one sees the last ones go
-						w.airflow.Stop()
-						l.under(w, 2*time.Minute) // the scheduler goes on
+				w.scrape(0)
+				for i, version := range versions {
+					if i > 0 {
+						if n < 3 { // no one sees the last ones go
+							w.airflow.Stop()
+							l.under(w, 2*time.Minute) // the scheduler goes on
+						}
+						w.must(w.airflow.Upgrade(version))
 					}
-					w.must(w.airflow.Upgrade(version))
+					time.Sleep(15 * time.Second)
+					w.scrape(0) // which finds out, while it asks
+					time.Sleep(15 * time.Second)
+					said := parseExposition(t, w.scrape(0))
+					for _, part := range partNames {
+						if p := said.parts[part]; !p.success {
+							late++
+							t.Errorf("%v, in the second scrape of %s: %s: %+v", versions, version, part, p)
+						}
+					}
+					l.under(w, 10*time.Minute)
 				}
-				time.Sleep(15 * time.Second)
-				w.scrape(0) // which finds out, while it asks
-				time.Sleep(15 * time.Second)
+				w.scrapeFor(10 * time.Minute)
 				said := parseExposition(t, w.scrape(0))
-				for _, part := range partNames {
-					if p := said.parts[part]; !p.success {
-						late++
-						t.Errorf("%v, in the second scrape of %s: %s: %+v", versions, version, part, p)
+				for sample, right := range l.ended {
+					if said.samples[sample] != right {
+						lost++
+						t.Errorf("%v: %s is %v, want %v", versions, sample, said.samples[sample], right)
 					}
 				}
-				l.under(w, 10*time.Minute)
-			}
-			w.scrapeFor(10 * time.Minute)
-			said := parseExposition(t, w.scrape(0))
-			for sample, right := range l.ended {
-				if said.samples[sample] != right {
-					lost++
-					t.Errorf("%v: %s is %v, want %v", versions, sample, said.samples[sample], right)
+				if len(l.ended) != 6 || l.step < 80 {
+					t.Errorf("%d steps: %v", l.step, l.ended)
 				}
-			}
-			if len(l.ended) != 6 || l.step < 80 {
-				t.Errorf("%d steps: %v", l.step, l.ended)
-			}
+			})
 		})
 	}
 	fmt.Printf("FIGURE C18 counters_that_fell=%d counted_twice=%d lost_in_upgrades=%d late_after_upgrades=%d\n", fell, twice, lost, late)
@@ -218,32 +221,34 @@ func TestUpgradesInPlaceUnderLoad(t *testing.T) {
 func TestARestartedExporterCountsNothingTwice(t *testing.T) {
 	twice, compared := 0, 0
 	for _, version := range dialects {
-		inWorld(t, airflowtest.Options{Version: version}, nil, func(w *world) {
-			l := &load{airflow: w.airflow, ended: map[string]float64{}}
-			told := map[string]float64{} // by all exporters that there were
-			current := w
-			for life := range 6 {
-				current.scrape(0)
-				said := l.under(current, time.Duration(3+life)*time.Minute)
-				if life%2 == 0 {
-					said = parseExposition(t, current.lastScrape(2*time.Minute)) // it comes to know all that ended
+		t.Run(version, func(t *testing.T) {
+			inWorld(t, airflowtest.Options{Version: version}, nil, func(w *world) {
+				l := &load{airflow: w.airflow, ended: map[string]float64{}}
+				told := map[string]float64{} // by all exporters that there were
+				current := w
+				for life := range 6 {
+					current.scrape(0)
+					said := l.under(current, time.Duration(3+life)*time.Minute)
+					if life%2 == 0 {
+						said = parseExposition(t, current.lastScrape(2*time.Minute)) // it comes to know all that ended
+					}
+					for sample := range l.ended {
+						told[sample] += said.samples[sample]
+					}
+					current.collector.Close()
+					current = w.restarted(nil)
 				}
-				for sample := range l.ended {
-					told[sample] += said.samples[sample]
+				for sample, right := range l.ended {
+					compared++
+					if told[sample] > right {
+						twice++
+						t.Errorf("%s, %s: %v were told, and there were %v", version, sample, told[sample], right)
+					}
+					if told[sample] < right/2 {
+						t.Errorf("%s, %s: only %v were told, and there were %v", version, sample, told[sample], right)
+					}
 				}
-				current.collector.Close()
-				current = w.restarted(nil)
-			}
-			for sample, right := range l.ended {
-				compared++
-				if told[sample] > right {
-					twice++
-					t.Errorf("%s, %s: %v were told, and there were %v", version, sample, told[sample], right)
-				}
-				if told[sample] < right/2 {
-					t.Errorf("%s, %s: only %v were told, and there were %v", version, sample, told[sample], right)
-				}
-			}
+			})
 		})
 	}
 	if compared < 12 {
