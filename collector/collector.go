@@ -386,6 +386,11 @@ func (c *Collector) failures(parts []*partState) []error {
 func (c *Collector) land(f *flight, o outcome) {
 	c.mu.Lock()
 	c.up = o == letIn
+	for _, s := range c.parts {
+		if !s.attemptedAt.Before(c.started) {
+			s.note(o)
+		}
+	}
 	c.backoff.note(time.Now(), f.scope, o)
 	c.flight = nil
 	c.mu.Unlock()
