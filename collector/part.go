@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
@@ -62,29 +63,51 @@ type partState struct {
 	ended       bool            // a refresh has ended
 	duration    time.Duration   // of the newest refresh that ended
 	err         error           // of the newest refresh that ended, or why none was tried
+	definite    int             // definite errors in a row, see note
 	running     bool            // a refresh is due and has not ended
 }
 
+// believed is how many definite errors in a row are believed to be the answer of next time, too.
+const believed = 2
+
 // due reports whether a part must be asked again, of an Airflow of a version.
-// What failed is due at once, unless Airflow's answer was definite: the next one
+// What failed is due at once, unless Airflow's answer is definite: the next one
 // would be the same, but for another version. A twentieth of the minimum age is
 // forgiven, or else scrapes that come a moment early would make it grow by a
 // whole scrape interval.
 func (s *partState) due(now time.Time, version airflow.Version) bool {
-	if s.attemptedAt.IsZero() || s.err != nil && (!lasting(s.err) || s.asked != version) {
+	if s.attemptedAt.IsZero() || s.err != nil && (s.definite < believed || !lasting(s.err) || s.asked != version) {
 		return true
 	}
 	return now.Sub(s.attemptedAt) >= forgiving(s.part.minAge())
 }
 
+// note remembers how the collection ended in which the part was asked. What an
+// Airflow answers that lets nobody in, as it lost its database, is not definite;
+// nor is the one error of the moment in which it went, but for a missing right.
+func (s *partState) note(o outcome) {
+	switch {
+	case s.err == nil:
+		s.definite = 0
+	case o != letIn || !lasting(s.err):
+	case classOf(s.err) == airflow.ClassForbidden:
+		s.definite = believed
+	default:
+		s.definite++
+	}
+}
+
 // forgiving is an interval that scrapes may undercut a little.
 func forgiving(d time.Duration) time.Duration { return d - d/20 }
 
-// lasting reports whether err is Airflow's own answer to what was asked.
+// lasting reports whether err is Airflow's own answer to what was asked, and not that of a proxy which does not reach it.
 func lasting(err error) bool {
 	switch classOf(err) {
-	case airflow.ClassForbidden, airflow.ClassClient, airflow.ClassServer:
+	case airflow.ClassForbidden, airflow.ClassClient:
 		return true
+	case airflow.ClassServer:
+		e, ok := errors.AsType[*airflow.Error](err)
+		return ok && e.Status != http.StatusBadGateway && e.Status != http.StatusServiceUnavailable
 	}
 	return false
 }

@@ -176,9 +176,11 @@ func (a *installation) start(component string) error {
 	return err
 }
 
-// stopAPI ends the server of API and web page.
-func (a *installation) stopAPI() {
-	a.procs[a.components()[0]].stop(syscall.SIGTERM, 20*time.Second)
+// killAPI ends the server of API and web page without a warning, with its workers, which are in its process group.
+func (a *installation) killAPI() {
+	server := a.procs[a.components()[0]]
+	_ = syscall.Kill(-server.pid(), syscall.SIGKILL) // it may have ended by itself
+	<-server.done
 }
 
 // startAPI starts the server of API and web page again, on the same port.

@@ -315,27 +315,3 @@ func testUnhealthy(t *testing.T, a *installation) {
 	eventually(t, e, 2*healthCheckThreshold*time.Second, want)
 	compareWithDatabase(t, a, account(a, "viewer"))
 }
-
-// testRestart takes the API server away and brings it back, on Airflow 3 at last with another key for its tokens.
-func testRestart(t *testing.T, a *installation, alerts alertsWatch) {
-	e, _ := account(a, "viewer").start(t)
-	eventually(t, e, time.Minute, success())
-	down := failure("health", "connect")
-	maps.Copy(down, failure("task_instances", "connect"))
-	down["airflow_up{}"] = 0
-	restart := func() {
-		t.Helper()
-		a.stopAPI()
-		eventually(t, e, 30*time.Second, down)
-		alerts.eventually(t, `alertname="AirflowAPIUnreachable"`)
-		if err := a.startAPI(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, e, time.Minute, success("health", "task_instances"))
-	}
-	restart()
-	if !a.isV1() {
-		a.secret = "another" + a.secret
-		restart()
-	}
-}

@@ -136,18 +136,22 @@ func testAirflow(t *testing.T, version string) {
 	t.Run("reload", func(t *testing.T) { testReload(t, a) })
 	t.Run("SIGTERM during a scrape", func(t *testing.T) { testSIGTERM(t, a) })
 	step("the stalled run is next")
-	t.Run("stalled", func(t *testing.T) { testStalled(t, a, p) })
-	alerts.eventually(t, `alertname="AirflowDagRunStalled"`)
+	t.Run("stalled", func(t *testing.T) {
+		testStalled(t, a, p)
+		alerts.eventually(t, `alertname="AirflowDagRunStalled"`)
+	})
 	step("what is stalled is known")
 	p.stop()
 	stopBeating()
-	t.Run("unhealthy scheduler", func(t *testing.T) { testUnhealthy(t, a) })
-	alerts.eventually(t, `alertname="AirflowSchedulerUnhealthy"`)
+	t.Run("unhealthy scheduler", func(t *testing.T) {
+		testUnhealthy(t, a)
+		alerts.eventually(t, `alertname="AirflowSchedulerUnhealthy"`)
+	})
 	t.Run("DAG runs", func(t *testing.T) { testRuns(t, a, counted, late) }) // the second exporter needs four minutes
-	counted.stop()
 	late.stop()
 	step("the API server is next")
-	t.Run("API server restarts", func(t *testing.T) { testRestart(t, a, alerts) })
+	t.Run("API server killed at random", func(t *testing.T) { testChaos(t, a, counted) })
+	counted.stop()
 	t.Run("alerts", func(t *testing.T) { testAlerts(t, a, alerts) })
 	step("done")
 }

@@ -18,8 +18,8 @@ type patient struct {
 }
 
 // startPatient starts an exporter and its Prometheus.
-func startPatient(t *testing.T, cfg settings) *patient {
-	e, _ := cfg.start(t)
+func startPatient(t *testing.T, cfg settings, args ...string) *patient {
+	e, _ := cfg.start(t, args...)
 	ctx, cancel := context.WithCancel(t.Context())
 	p := &patient{exporter: e}
 	var wg sync.WaitGroup

@@ -63,7 +63,9 @@ func watchRuns(t *testing.T, a *installation) (*runsWatch, error) {
 		return nil, err
 	}
 	w := &runsWatch{begin: time.Now()}
-	w.patient = startPatient(t, runsCounting(a))
+	cfg := runsCounting(a)
+	cfg.collector = append(cfg.collector, fmt.Sprintf("max_age: %s", chaosMaxAge))
+	w.patient = startPatient(t, cfg, "--web.enable-lifecycle")
 	if err := w.eventually(ctx, 20*time.Second, func(s series) error {
 		want := success("dags", "dag_runs", "import_errors")
 		want[importErrors(a)] = 1
