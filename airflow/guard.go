@@ -5,8 +5,12 @@ import (
 	"io"
 )
 
-// maxString bounds one JSON string, which the decoder must hold in one piece.
-const maxString = 1 << 20
+const (
+	// maxString bounds one JSON string, which the decoder must hold in one piece.
+	maxString = 1 << 20
+	// maxBare bounds whatever else it must: a number, or something that is no JSON.
+	maxBare = 1 << 10
+)
 
 // limitError says which bound a body broke.
 type limitError struct {
@@ -17,7 +21,8 @@ type limitError struct {
 func (e *limitError) Error() string { return fmt.Sprintf("%s of more than %d bytes", e.what, e.limit) }
 
 // guard stands between the network and the JSON decoder. It bounds the body and
-// each string in it, and it writes null for the bare NaN, Infinity and
+// each string and number in it, makes one blank of many, which the decoder would
+// hold in one piece, too, and writes null for the bare NaN, Infinity and
 // -Infinity that Airflow 2 sends for such durations and that are not JSON: a
 // number that is not finite is unknown to us.
 type guard struct {
@@ -31,6 +36,8 @@ type guard struct {
 	inString bool
 	escaped  bool
 	length   int64  // of the string that is being read
+	bare     int    // likewise, of a number
+	blank    bool   // the last byte was a blank
 	word     []byte // a bare word that may go on in the next read
 	end      error  // what to return when out is empty
 }
@@ -93,15 +100,31 @@ func (g *guard) scan(out, in []byte) []byte {
 		if len(g.word) > 0 || c == 'N' || c == 'I' || c == '-' {
 			if isLetter(c) || (c == '-' && len(g.word) == 0) {
 				if len(g.word) <= len("-Infinity") {
-					g.word = append(g.word, c)
+					g.word, g.blank = append(g.word, c), false
 					continue
 				}
 			}
 			out = g.flushWord(out)
 		}
-		if c == '"' {
-			g.inString, g.length = true, 0
+		switch c {
+		case ' ', '\t', '\r', '\n':
+			if g.blank {
+				continue
+			}
+			g.blank, g.bare = true, 0
+			out = append(out, c)
+			continue
+		case '"':
+			g.inString, g.length, g.bare = true, 0, 0
+		case '{', '}', '[', ']', ':', ',':
+			g.bare = 0
+		default:
+			if g.bare++; g.bare > maxBare {
+				g.end = &limitError{"a number", maxBare}
+				return nil
+			}
 		}
+		g.blank = false
 		out = append(out, c)
 	}
 	return out

@@ -3,6 +3,7 @@ package airflow
 import (
 	"errors"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -86,4 +87,43 @@ func FuzzGuardKeepsValidJSON(f *testing.F) {
 			t.Fatalf("%q became %q", in, out)
 		}
 	})
+}
+
+// What the decoder holds in one piece, or skips, takes no more memory than a string may.
+func TestNoBodyFillsTheMemory(t *testing.T) {
+	const size = 64 << 20
+	for name, tc := range map[string]struct{ begin, more string }{
+		"blanks":  {"", " "},
+		"breaks":  {`{"a": [`, "\r\n"},
+		"digits":  {`{"a": 1`, "0"},
+		"letters": {`{"a": `, "x"},
+		"minuses": {`{"a": `, "-"},
+		"a text":  {`{"a": "`, "x"},
+		"lists":   {`{"a": `, "["},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := io.LimitReader(io.MultiReader(strings.NewReader(tc.begin), &endless{more: []byte(tc.more)}), size)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := decodeListing(newGuard(body, size-1), "rows", nil)
+			runtime.ReadMemStats(&after)
+			if n := (after.TotalAlloc - before.TotalAlloc) >> 20; err == nil || n > 8 {
+				t.Errorf("%d MiB were allocated, %v", n, err)
+			}
+		})
+	}
+}
+
+// endless repeats a text.
+type endless struct {
+	more []byte
+	at   int
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = e.more[e.at]
+		e.at = (e.at + 1) % len(e.more)
+	}
+	return len(p), nil
 }
