@@ -70,6 +70,7 @@ type flags struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	stdlog.SetOutput(io.Discard) // net/http quotes there what a server sends unasked, which may be a secret
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, name+": "+err.Error())

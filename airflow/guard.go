@@ -9,6 +9,8 @@ import (
 const (
 	// maxString bounds one JSON string, which the decoder must hold in one piece.
 	maxString = 1 << 20
+	// maxBare bounds what else it must: a number, blanks, or something that is no JSON.
+	maxBare = 64 << 10
 	// maxRow bounds one row of a listing, where the decoder holds that in one piece.
 	maxRow = 4 << 20
 )
@@ -22,7 +24,7 @@ type limitError struct {
 func (e *limitError) Error() string { return fmt.Sprintf("%s of more than %d bytes", e.what, e.limit) }
 
 // guard stands between the network and the JSON decoder. It bounds the body and
-// each string in it, and it writes null for the bare NaN, Infinity and
+// each string in it, and what is between strings, and it writes null for the bare NaN, Infinity and
 // -Infinity that Airflow 2 sends for such durations and that are not JSON: a
 // number that is not finite is unknown to us.
 type guard struct {
@@ -37,6 +39,7 @@ type guard struct {
 	inString bool
 	escaped  bool
 	length   int64 // of the string that is being read
+	bare     int   // of what is being read that is neither a string nor a mark of punctuation
 
 	// What comes before the first such word is read right into the buffer of who wants it.
 	out  []byte // what follows that, checked and not yet handed on
@@ -113,19 +116,30 @@ func (g *guard) skip(in []byte) int {
 			}
 			continue
 		}
-		switch in[i] {
-		case '"':
-			g.inString, g.length = true, 0
-		case 'N', 'I':
+		c := in[i]
+		if c == 'N' || c == 'I' || c == '-' && (i+1 == len(in) || isLetter(in[i+1])) {
 			return i
-		case '-':
-			if i+1 == len(in) || isLetter(in[i+1]) {
-				return i
-			}
+		}
+		if g.between(c); g.end != nil {
+			return 0
 		}
 		i++
 	}
 	return len(in)
+}
+
+// between takes a byte that is in no string.
+func (g *guard) between(c byte) {
+	switch c {
+	case '"':
+		g.inString, g.length, g.bare = true, 0, 0
+	case '{', '}', '[', ']', ':', ',':
+		g.bare = 0
+	default:
+		if g.bare++; g.bare > maxBare {
+			g.end = &limitError{"blanks or a number", maxBare}
+		}
+	}
 }
 
 // skipString returns how many bytes belong to the string that is being read, its closing quote included.
@@ -191,8 +205,8 @@ func (g *guard) scan(out, in []byte) []byte {
 			}
 			out = g.flushWord(out)
 		}
-		if c == '"' {
-			g.inString, g.length = true, 0
+		if g.between(c); g.end != nil {
+			return nil
 		}
 		out = append(out, c)
 	}

@@ -3,6 +3,7 @@ package airflow
 import (
 	"errors"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -112,4 +113,49 @@ func TestGuardBoundsRows(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, got, tc.want)
 		}
 	}
+}
+
+// What the decoder holds in one piece, or skips, takes no more memory than a string may.
+func TestNoBodyFillsTheMemory(t *testing.T) {
+	const size = 64 << 20
+	for name, tc := range map[string]struct{ begin, more string }{
+		"blanks":  {"", " "},
+		"breaks":  {`{"a": [`, "\r\n"},
+		"digits":  {`{"a": 1`, "0"},
+		"letters": {`{"a": `, "x"},
+		"minuses": {`{"a": `, "-"},
+		"a text":  {`{"a": "`, "x"},
+		"lists":   {`{"a": `, "["},
+	} {
+		for kind, guarded := range map[string]func(io.Reader, int64) *guard{"by strings": newGuard, "by rows": byRow} {
+			t.Run(name+" "+kind, func(t *testing.T) {
+				body := io.LimitReader(io.MultiReader(strings.NewReader(tc.begin), &endless{more: []byte(tc.more)}), size)
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				_, err := decodeListing(guarded(body, size-1), "rows", nil, lenient...)
+				runtime.ReadMemStats(&after)
+				most := uint64(8 << 20)
+				if kind == "by rows" {
+					most = 5 * maxRow // the buffer of the decoder grows by doubling
+				}
+				if n := after.TotalAlloc - before.TotalAlloc; err == nil || n > most {
+					t.Errorf("%d MiB were allocated, %v", n>>20, err)
+				}
+			})
+		}
+	}
+}
+
+// endless repeats a text.
+type endless struct {
+	more []byte
+	at   int
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = e.more[e.at]
+		e.at = (e.at + 1) % len(e.more)
+	}
+	return len(p), nil
 }

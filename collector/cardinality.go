@@ -13,6 +13,8 @@ import (
 //
 //   - Of a counter or a histogram it is decided at birth whether a label set has a
 //     series of its own, and never again, until its DAG is gone. See Ledger.admits.
+//     Those without are remembered, too, up to maxRemembered: names that are new
+//     each time must not fill the memory.
 //   - Gauges come and go. They share what counters and histograms leave, a quarter
 //     at least, DAG by DAG: those that had room keep it. See gaugeLimit.
 //
@@ -28,6 +30,8 @@ const (
 	DefaultMaxSeries = 200_000
 	// minMaxSeries is room for the series of other themselves, and some more.
 	minMaxSeries = 1000
+	// maxRemembered is how many label sets without series of their own are known at most; more are not in droppedSeries.
+	maxRemembered = 100_000
 )
 
 // dagLabel and taskLabel are where a family has its dag_id and its task_id; -1: nowhere.
@@ -118,6 +122,14 @@ func (l *Ledger) setAside() int {
 		}
 	}
 	return min(l.dags*(gauges+counted)+l.paused*gauges, l.maxSeries)
+}
+
+// remembered are how many label sets without series of their own are known. Ledger.mu must be held.
+func (l *Ledger) remembered() (n int) {
+	for _, v := range l.families() {
+		n += v.remembered
+	}
+	return n
 }
 
 // lines are how many series of the families with a dag_id there are. Ledger.mu must be held.

@@ -63,6 +63,8 @@ type vector struct {
 	lines     int  // series in all
 	taskLines int  // of these, of single tasks
 	dropped   int  // series of label sets that have none of their own
+
+	remembered int // label sets in series that have none of their own
 }
 
 // ofTask reports whether a label set is that of a single task.
@@ -239,11 +241,16 @@ func (l *Ledger) of(v *vector, labels ...string) *series {
 		return s
 	}
 	if !l.admits(v, labels) {
+		s := l.of(v, v.folded(labels)...)
+		if l.remembered() >= maxRemembered {
+			return s
+		}
 		if v.task < 0 || labels[v.task] != other { // or else it stands for others, which are counted
 			v.dropped += v.cost
 		}
-		v.series[key] = l.of(v, v.folded(labels)...)
-		return v.series[key]
+		v.remembered++
+		v.series[key] = s
+		return s
 	}
 	l.born++
 	l.version++
@@ -361,6 +368,9 @@ func (l *Ledger) forget(gone func(dagID string) bool) {
 				continue
 			}
 			delete(v.series, key)
+			if s.key != key {
+				v.remembered--
+			}
 			switch {
 			case s.key == key:
 				v.drop(labels...)

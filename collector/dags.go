@@ -40,7 +40,8 @@ type dagsPart struct {
 	selected selection
 	sights   *sights
 	listings int
-	taggedAt time.Time // of the newest listing with tags
+	listedAt time.Time // of the newest listing
+	taggedAt time.Time // of the newest one with tags
 	known    map[string]*knownDag
 	soon     atomic.Bool // the only listing so far did without the active runs
 }
@@ -86,7 +87,12 @@ func (p *dagsPart) minAge() time.Duration {
 // their runs go on: a file that does not import any more takes its DAGs out of the listing.
 func (p *dagsPart) fetch(ctx context.Context, client *airflow.Client, known facts) (value, error) {
 	at := airflowNow(client)
-	active := p.activeRuns(known, at)
+	active := p.activeRuns(known, at.Add(-longestRunsAge))
+	sinceLast := active
+	// Who is scraped seldom knows of those at the listing before, but of none that is newer.
+	if active == nil && !p.listedAt.IsZero() && known[(*dagRunsPart)(nil).name()].err == nil {
+		sinceLast = p.activeRuns(known, p.listedAt.Add(-overlap))
+	}
 	q := airflow.DagQuery{Tags: at.Sub(p.taggedAt) >= forgiving(tagsAge) || p.lacksTags()}
 	listed, err := client.Dags(ctx, q)
 	if isIncomplete(err) { // DAGs came or went meanwhile
@@ -106,8 +112,9 @@ func (p *dagsPart) fetch(ctx context.Context, client *airflow.Client, known fact
 		p.taggedAt = at
 	}
 	p.listings++
+	p.listedAt = at
 	p.soon.Store(active == nil && p.listings == 1)
-	v := p.sum(listed, asked, active)
+	v := p.sum(listed, asked, active, sinceLast)
 	v.at, v.visible, v.clash = at, visible, clash
 	all := make(map[string]knownDag, len(p.known))
 	for id, k := range p.known {
@@ -119,13 +126,13 @@ func (p *dagsPart) fetch(ctx context.Context, client *airflow.Client, known fact
 
 // activeRuns counts the active runs of each DAG that has some, those of
 // backfills as none: they do not keep Airflow from creating others. It is nil
-// if that is not known.
-func (p *dagsPart) activeRuns(known facts, now time.Time) map[string]int {
+// if they were not listed since the given time.
+func (p *dagsPart) activeRuns(known facts, oldest time.Time) map[string]int {
 	seen := p.sights.activeRuns.get()
 	if runs, ok := known[(*dagRunsPart)(nil).name()].value.(*dagRunsValue); ok {
 		seen = activeRunsSeen{runs.at, activeRunsOf(runs.active)}
 	}
-	if now.Sub(seen.at) > longestRunsAge {
+	if seen.at.Before(oldest) {
 		return nil
 	}
 	return seen.runs
@@ -188,8 +195,8 @@ func (p *dagsPart) ask(ctx context.Context, client *airflow.Client, ids []string
 }
 
 // sum takes what Airflow told of the DAGs, and drops those that are gone. While
-// it is not known which have active runs, none goes.
-func (p *dagsPart) sum(told, unlisted []airflow.Dag, active map[string]int) *dagsValue {
+// it is not known which had active runs since the listing before, none goes.
+func (p *dagsPart) sum(told, unlisted []airflow.Dag, active, sinceLast map[string]int) *dagsValue {
 	v := &dagsValue{dags: map[string]dagFacts{}}
 	listed := map[string]struct{}{}
 	for _, d := range told {
@@ -204,11 +211,11 @@ func (p *dagsPart) sum(told, unlisted []airflow.Dag, active map[string]int) *dag
 	for id, k := range p.known {
 		_, here := fresh[id]
 		_, k.listed = listed[id]
-		_, runs := active[id]
+		_, runs := sinceLast[id]
 		switch {
 		case here, runs:
 			k.missing = 0
-		case active != nil:
+		case sinceLast != nil:
 			k.missing++
 		}
 		if k.missing == goneAfter {

@@ -22,21 +22,46 @@ func (k instanceKey) of(r airflow.RunRef) airflow.TaskInstanceRef {
 
 // instance is what was counted of a task instance.
 type instance struct {
-	floor    time.Time       // attempts that ended before do not count, like run.floor
-	settled  int             // attempts up to this one are counted, or will never be
-	attempts map[int]counted // what was counted of which attempt
-	without  []finish        // how it finished without an attempt
-	owed     int             // attempts before this one must be asked for; 0: none
-	certain  int             // of these, those before this one have ended, whatever Airflow answers
-	queued   bool            // for that
-	refused  int             // how often Airflow had no answer
-	failed   int             // how often they could not be asked for
-	rests    time.Time       // and until when that is not tried again
-	unknown  bool            // they were asked for, and Airflow knows nothing of the instance
+	floor    time.Time // attempts that ended before do not count, like run.floor
+	settled  int       // attempts up to this one are counted, or will never be
+	attempts attempts  // what was counted of them
+	without  []finish  // how it finished without an attempt
+	owed     int       // attempts before this one must be asked for; 0: none
+	certain  int       // of these, those before this one have ended, whatever Airflow answers
+	queued   bool      // for that
+	refused  int       // how often Airflow had no answer
+	failed   int       // how often they could not be asked for
+	rests    time.Time // and until when that is not tried again
+	unknown  bool      // they were asked for, and Airflow knows nothing of the instance
+}
+
+// attempts are those of an instance. They are few: a map would take eight times the memory.
+type attempts []counted
+
+// of is what was counted of an attempt.
+func (a attempts) of(try int) counted {
+	for _, c := range a {
+		if c.try == try {
+			return c
+		}
+	}
+	return counted{try: try}
+}
+
+// set replaces what was counted of an attempt.
+func (a *attempts) set(c counted) {
+	for k := range *a {
+		if (*a)[k].try == c.try {
+			(*a)[k] = c
+			return
+		}
+	}
+	*a = append(*a, c)
 }
 
 // counted is what was counted of an attempt.
 type counted struct {
+	try   int
 	mark  mark
 	end   time.Time     // zero: it has not ended, or Airflow does not tell when
 	state airflow.State // in which it finished
@@ -74,21 +99,21 @@ func (r *run) instance(key instanceKey) *instance {
 }
 
 func newInstance(floor time.Time) *instance {
-	return &instance{floor: floor, attempts: map[int]counted{}}
+	return &instance{floor: floor}
 }
 
 // ended reports whether nothing more is to be found out about an attempt.
 func (i *instance) ended(try int) bool {
-	return try <= i.settled || i.attempts[try].mark&markEnded != 0
+	return try <= i.settled || i.attempts.of(try).mark&markEnded != 0
 }
 
 // note adds to the marks of an attempt, and reports which it had before.
 func (i *instance) note(try int, m mark) mark {
-	a := i.attempts[try]
+	a := i.attempts.of(try)
 	before := a.mark
 	a.mark |= m
-	i.attempts[try] = a
-	for i.attempts[i.settled+1].mark&markEnded != 0 {
+	i.attempts.set(a)
+	for i.attempts.of(i.settled+1).mark&markEnded != 0 {
 		i.settled++
 	}
 	return before
@@ -101,7 +126,7 @@ func (i *instance) bornAgain(t *airflow.TaskInstance) bool {
 	if !i.ended(t.TryNumber) || t.StartDate.IsZero() || !attempted(t) {
 		return false
 	}
-	end := i.attempts[t.TryNumber].end
+	end := i.attempts.of(t.TryNumber).end
 	if end.IsZero() {
 		end = i.floor
 	}
@@ -228,7 +253,7 @@ func (i *instance) byAttempt(t *airflow.TaskInstance) bool {
 	if !attempted(t) {
 		return false
 	}
-	a := i.attempts[t.TryNumber]
+	a := i.attempts.of(t.TryNumber)
 	if t.State != airflow.StateSkipped || a.mark&markFinished == 0 {
 		return true
 	}
@@ -296,13 +321,13 @@ func (b *books) attempt(r *run, i *instance, t *airflow.TaskInstance, how mark) 
 
 // attemptEnded counts an attempt; a retried one may finish after all, which adds to finished only.
 func (b *books) attemptEnded(i *instance, t *airflow.TaskInstance, how mark, at time.Time) {
-	before := i.attempts[t.TryNumber].mark
+	before := i.attempts.of(t.TryNumber).mark
 	switch {
 	case before&(markFinished|markSettled) != 0, before&how != 0,
 		t.TryNumber <= i.settled && before&markEnded == 0:
 		return
 	}
-	t = unlessStale(t, i.attempts[t.TryNumber-1].end)
+	t = unlessStale(t, i.attempts.of(t.TryNumber-1).end)
 	if !t.StartDate.IsZero() {
 		b.started(i, t)
 	}
@@ -310,7 +335,7 @@ func (b *books) attemptEnded(i *instance, t *airflow.TaskInstance, how mark, at 
 		at = t.StartDate // or else the same row would look like one of another life
 	}
 	i.note(t.TryNumber, how)
-	i.attempts[t.TryNumber] = counted{i.attempts[t.TryNumber].mark, at, t.State, t.ID}
+	i.attempts.set(counted{t.TryNumber, i.attempts.of(t.TryNumber).mark, at, t.State, t.ID})
 	state := t.State
 	if how == markRetried {
 		state = airflow.StateFailed

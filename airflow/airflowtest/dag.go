@@ -56,6 +56,16 @@ func (db *Database) PutDag(dag Dag) *Dag {
 	return &dag
 }
 
+// DeleteDag takes a DAG and its runs out of the database.
+func (db *Database) DeleteDag(dagID string) {
+	for _, r := range db.Runs() {
+		if r.DagID == dagID {
+			db.DeleteRun(dagID, r.RunID)
+		}
+	}
+	delete(db.dags, dagID)
+}
+
 // Dag returns a DAG, nil if there is none.
 func (db *Database) Dag(dagID string) *Dag { return db.dags[dagID] }
 
