@@ -169,6 +169,7 @@ func (w *freshWorld) phases() []struct {
 // However Airflow fails: what is shown is as old as is said, and goes when it is
 // too old; and no sample has a timestamp, which would keep it alive in Prometheus.
 func TestWhatIsShownIsAsOldAsIsSaid(t *testing.T) {
+	lengthy(t)
 	worst, stale, timestamps := 0.0, 0, 0
 	for _, version := range dialects {
 		t.Run(version, func(t *testing.T) {
