@@ -41,7 +41,7 @@ func TestAbortedScrapesLeaveNothingBehind(t *testing.T) {
 	}
 	remove := airflow.Inject(nil, airflowtest.Hang())
 	reload()
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // it must be the same each time
+	random := rand.New(rand.NewPCG(1, 2)) // it is the same each time
 	transport := &http.Transport{DisableKeepAlives: true, DisableCompression: true}
 	var group sync.WaitGroup
 	var aborted atomic.Int32

@@ -47,7 +47,7 @@ func TestFaultsLeaveNoDescriptorBehind(t *testing.T) {
 		scrape()
 	}
 	before := descriptors(t)
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // it must be the same each time
+	random := rand.New(rand.NewPCG(1, 2)) // it is the same each time
 	scrapes := 0
 	for range 4 {
 		for _, kind := range airflowtest.Kinds() {

@@ -36,7 +36,7 @@ func startProcess(t *testing.T, binary, airflow, more string) *process {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), binary, "--web.listen-address=127.0.0.1:0", "--config.file="+file, "--web.enable-lifecycle") //nolint:gosec // it was built here
+	cmd := exec.CommandContext(t.Context(), binary, "--web.listen-address=127.0.0.1:0", "--config.file="+file, "--web.enable-lifecycle")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -164,7 +164,7 @@ func TestMemory(t *testing.T) {
 		t.Skip("needs /proc")
 	}
 	binary := filepath.Join(t.TempDir(), "airflow_exporter")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil { //nolint:gosec // of this directory
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	highest := 0.0

@@ -121,9 +121,9 @@ var harmedBy = map[string][]string{
 func places() map[string]place {
 	const goroutine = "errgroup.(*Group).Go.func1"
 	method := func(name string) string { return "collector.(*Collector)." + name }
-	part := func(stage int, make func(b *bug) *buggyPart) func(*truthWorld, *bug) {
+	part := func(stage int, of func(b *bug) *buggyPart) func(*truthWorld, *bug) {
 		return func(w *truthWorld, b *bug) {
-			w.collector.parts = append(w.collector.parts, &partState{part: make(b), stage: stage})
+			w.collector.parts = append(w.collector.parts, &partState{part: of(b), stage: stage})
 		}
 	}
 	name := part(0, func(b *bug) *buggyPart { return &buggyPart{inName: b} })
@@ -196,7 +196,7 @@ func TestPanicsAreCaughtEverywhere(t *testing.T) {
 	lengthy(t)
 	var came, caught, exits int
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestPanicsAreCaughtEverywhere$", "-test.v") //nolint:gosec // it is this test
+		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestPanicsAreCaughtEverywhere$", "-test.v")
 		child.Env = append(os.Environ(), panicPlace+"="+name)
 		out, err := child.CombinedOutput()
 		var itsPanics, itsCaught int

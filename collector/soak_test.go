@@ -42,7 +42,7 @@ type soakWorld struct {
 
 func inSoakWorld(t *testing.T, kind truthKind, test func(w *soakWorld)) {
 	t.Helper()
-	s := &soakWorld{version: kind.version, random: rand.New(rand.NewPCG(1, 2)), kinds: airflowtest.Kinds()} //nolint:gosec // it must be the same each time
+	s := &soakWorld{version: kind.version, random: rand.New(rand.NewPCG(1, 2)), kinds: airflowtest.Kinds()} // it is the same each time
 	change := func(o *Options) {
 		as("viewer", "right")(o)
 		o.Airflow.List = kind.list
@@ -194,7 +194,7 @@ func (w *soakWorld) measure(said string) soakState {
 	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return soakState{int(m.HeapAlloc), runtime.NumGoroutine(), int(w.open.Load()), len(seriesOf(said))} //nolint:gosec // no heap is that large
+	return soakState{int(m.HeapAlloc), runtime.NumGoroutine(), int(w.open.Load()), len(seriesOf(said))}
 }
 
 // soakScrapes is how often the exporter is scraped in all; the world without a warm-up would learn nothing.
