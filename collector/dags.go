@@ -87,11 +87,11 @@ func (p *dagsPart) minAge() time.Duration {
 // their runs go on: a file that does not import any more takes its DAGs out of the listing.
 func (p *dagsPart) fetch(ctx context.Context, client *airflow.Client, known facts) (value, error) {
 	at := airflowNow(client)
-	active := p.activeRuns(known, at.Add(-longestRunsAge))
+	active := p.activeRuns(known, at, at.Add(-longestRunsAge))
 	sinceLast := active
 	// Who is scraped seldom knows of those at the listing before, but of none that is newer.
 	if active == nil && !p.listedAt.IsZero() && known[(*dagRunsPart)(nil).name()].err == nil {
-		sinceLast = p.activeRuns(known, p.listedAt.Add(-overlap))
+		sinceLast = p.activeRuns(known, at, p.listedAt.Add(-overlap))
 	}
 	q := airflow.DagQuery{Tags: at.Sub(p.taggedAt) >= forgiving(tagsAge) || p.lacksTags()}
 	listed, err := client.Dags(ctx, q)
@@ -126,9 +126,12 @@ func (p *dagsPart) fetch(ctx context.Context, client *airflow.Client, known fact
 
 // activeRuns counts the active runs of each DAG that has some, those of
 // backfills as none: they do not keep Airflow from creating others. It is nil
-// if they were not listed since the given time.
-func (p *dagsPart) activeRuns(known facts, oldest time.Time) map[string]int {
+// if they were not listed before now, since the oldest time.
+func (p *dagsPart) activeRuns(known facts, now, oldest time.Time) map[string]int {
 	seen := p.sights.activeRuns.get()
+	if !seen.at.Before(now) { // they are being listed beside this; whether they are known yet is luck
+		seen = activeRunsSeen{}
+	}
 	if runs, ok := known[(*dagRunsPart)(nil).name()].value.(*dagRunsValue); ok {
 		seen = activeRunsSeen{runs.at, activeRunsOf(runs.active)}
 	}
