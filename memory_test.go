@@ -208,7 +208,7 @@ func TestMemory(t *testing.T) {
 	})
 	var series int
 	t.Run("a million names", func(t *testing.T) {
-		const limit, rows, steps = 2000, 5000, 200
+		const limit, rows, steps = 2000, 4000, 250
 		airflow := airflowtest.Start(t, airflowtest.Options{Version: "3.3.2", TCP: true})
 		p := startProcess(t, binary, airflow.URL, fmt.Sprintf(", max_series: %d", limit))
 		for step := range steps {

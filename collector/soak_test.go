@@ -78,14 +78,14 @@ func (c *countedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// next lets some time pass and scrapes, every sixth time with a fault, if what it is to strike is asked for.
+// next lets some time pass and scrapes, every fifth time with a fault, if what it is to strike is asked for.
 func (w *soakWorld) next() string {
 	time.Sleep(soakPauses[w.step%len(soakPauses)])
 	w.step++
 	w.airflow.Update(w.move)
 	w.airflow.ResetRequests()
 	w.log.Reset()
-	if w.random.IntN(6) > 0 {
+	if w.random.IntN(5) > 0 {
 		return w.scrape(10 * time.Second)
 	}
 	kind := w.kinds[w.random.IntN(len(w.kinds))]
