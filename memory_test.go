@@ -190,15 +190,21 @@ func TestMemory(t *testing.T) {
 			measured(t, p)
 		})
 	}
+	longest := 0.0 // answer that is no listing
 	t.Run("hostile answers", func(t *testing.T) {
 		airflow := airflowtest.Start(t, airflowtest.Options{Version: "3.3.2", TCP: true})
 		p := startProcess(t, binary, airflow.URL, "")
 		for _, fault := range []airflowtest.Fault{airflowtest.EndlessBody(), airflowtest.EndlessArray(), airflowtest.EndlessString(), airflowtest.GzipBomb(1 << 28), airflowtest.HugeHeader(12 << 20)} {
 			for _, path := range []string{"/taskInstances/list", "/dags", "/pools", "/importErrors", "/version"} {
+				before := bytesRead(p.scrape(), path)
+				p.reload()
 				remove := airflow.Inject(airflowtest.On("", path), fault.First(1))
-				p.scrape()
+				after := p.scrape()
 				remove()
 				p.reload()
+				if !strings.HasSuffix(path, "list") && path != "/dags" && path != "/importErrors" { // those may be long
+					longest = max(longest, bytesRead(after, path)-before)
+				}
 			}
 		}
 		if failed := p.scrape()[`airflow_exporter_collector_errors_total{class="too_large",collector="task_instances"}`]; failed < 3 {
@@ -229,7 +235,20 @@ func TestMemory(t *testing.T) {
 		}
 		measured(t, p)
 	})
-	t.Logf("FIGURE C10 peak_rss_mebibytes=%.1f series=%d", highest, series)
+	t.Logf("FIGURE C10 peak_rss_mebibytes=%.1f series=%d mebibytes_of_an_answer=%.2f", highest, series, longest/(1<<20))
+	if longest > 9<<20 {
+		t.Errorf("%.0f bytes were read of an answer", longest)
+	}
+}
+
+// bytesRead is how much was read of the answers to questions with a path that ends so.
+func bytesRead(samples map[string]float64, path string) (n float64) {
+	for name, value := range samples {
+		if strings.HasPrefix(name, "airflow_exporter_api_response_bytes_total{") && strings.Contains(name, path+`"`) {
+			n += value
+		}
+	}
+	return n
 }
 
 // byDag counts the series that collector.max_series bounds.

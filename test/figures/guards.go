@@ -70,7 +70,8 @@ func (g guard) tryWithout() (noticed string, err error) {
 		return "", err
 	}
 	// Without a guard there may be no end.
-	cmd := exec.Command("go", "test", "-overlay", overlay, "-v", "-timeout", "4m", "-run", g.run, g.pkg) //nolint:gosec // constants
+	cmd := exec.Command("go", "test", "-v", "-timeout", "4m", "-run", g.run, g.pkg)
+	cmd.Env = append(os.Environ(), "GOFLAGS=-overlay="+overlay) // some tests build the program
 	output, failure := cmd.CombinedOutput()
 	if bytes.Contains(output, []byte("[build failed]")) || bytes.Contains(output, []byte("[setup failed]")) {
 		return "", fmt.Errorf("it does not build: %s", output)
@@ -86,7 +87,7 @@ func (g guard) tryWithout() (noticed string, err error) {
 	case !ok && failure != nil && diedOf(output) != "":
 		return g.figure + " is missing, since the tests died: " + diedOf(output), nil
 	case !ok:
-		return "", fmt.Errorf("%s is missing, the tests ended with %v", g.figure, failure)
+		return "", fmt.Errorf("%s is missing, though the tests ended: %w", g.figure, failure)
 	}
 	return "", fmt.Errorf("%s is %v, which is within its threshold", g.figure, value)
 }
