@@ -207,6 +207,12 @@ func TestMemory(t *testing.T) {
 				}
 			}
 		}
+		before := bytesRead(p.scrape(), "/pools")
+		p.reload()
+		remove := airflow.Inject(airflowtest.On("", "/pools"), airflowtest.Rewrite(func([]byte) []byte { return manyPools(16 << 20) }).First(1))
+		longest = max(longest, bytesRead(p.scrape(), "/pools")-before)
+		remove()
+		p.reload()
 		if failed := p.scrape()[`airflow_exporter_collector_errors_total{class="too_large",collector="task_instances"}`]; failed < 3 {
 			t.Errorf("%v answers were too large", failed)
 		}
@@ -239,6 +245,17 @@ func TestMemory(t *testing.T) {
 	if longest > 9<<20 {
 		t.Errorf("%.0f bytes were read of an answer", longest)
 	}
+}
+
+// manyPools is a right answer of at least so many bytes.
+func manyPools(size int) []byte {
+	b := []byte(`{"pools": [`)
+	n := 0
+	for ; len(b) < size; n++ {
+		b = fmt.Appendf(b, `{"name": "pool %d", "slots": 1, "occupied_slots": 0, "running_slots": 0, "queued_slots": 0, "open_slots": 1, "scheduled_slots": 0,
+			"deferred_slots": 0, "include_deferred": false, "description": null}, `, n)
+	}
+	return fmt.Appendf(b[:len(b)-2], `], "total_entries": %d}`, n)
 }
 
 // bytesRead is how much was read of the answers to questions with a path that ends so.

@@ -26,14 +26,14 @@ func FuzzRow(f *testing.F) {
 		if err := stdjson.Unmarshal(text, &answer); err != nil {
 			f.Fatal(err)
 		}
-		for _, row := range answer.Rows[:20] {
+		for _, row := range answer.Rows[:3] {
 			f.Add([]byte(row))
 		}
 	}
 	for _, text := range []string{
 		`{"dag_id":"a","dag_id":"b"}`, `{"dag\u005fid":"d","dag_run_id":"r\"\\","task_id":"\ud83d\ude00","map_index":-1,"try_number":0,"max_tries":1,"pool":"","pool_slots":1}`,
 		`{"dag_id":"\ud800"}`, "{\"dag_id\":\"\xff\"}", `{"map_index":1.0}`, `{"map_index":1e2}`, `{"map_index":9223372036854775808}`, `{"map_index":"1"}`, `{"map_index":-0}`,
-		`{"duration":1e999}`, `{"duration":-0.0}`, `{"start_date":"2026-11-24T00:00:00"}`, `{"x":{"dag_id":"}"},"y":["]\\"]}`, `[]`, `null`, `{`, `{"state":null,"queue":null}`,
+		`{"dag_id":"d","dag_run_id":"r","task_id":"t","map_index":-1,"try_number":0,"max_tries":1,"pool":"","pool_slots":1,"duration":1e999}`, `{"duration":-0.0}`, `{"start_date":"2026-11-24T00:00:00"}`, `{"x":{"dag_id":"}"},"y":["]\\"]}`, `[]`, `null`, `{`, `{"state":null,"queue":null}`,
 	} {
 		f.Add([]byte(text))
 	}

@@ -256,10 +256,10 @@ func duration(value jsontext.Value) (time.Duration, bool, error) {
 		return 0, false, fmt.Errorf("%s where a number is expected", value.Kind())
 	}
 	seconds, err := strconv.ParseFloat(string(value), 64)
-	if err != nil && !errors.Is(err, strconv.ErrRange) {
-		return 0, false, err
+	if err != nil {
+		return 0, false, fmt.Errorf("%s is no number that a duration can be", value)
 	}
-	if !(math.Abs(seconds) < maxDuration) {
+	if math.Abs(seconds) >= maxDuration {
 		return 0, false, nil
 	}
 	return time.Duration(math.Round(seconds * float64(time.Second))), true, nil
