@@ -1,19 +1,38 @@
 package airflow
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // names keeps the strings that come again and again in answers (ids of DAGs, runs and tasks, pools, queues), so that
 // they take memory once, and none at all when the next answer holds them again. It forgets what did not come for a while.
 type names struct {
 	mu         sync.Mutex
 	young, old map[string]string
+	turned     time.Time // when the young ones became old
 }
 
-// maxYoung is how many names come until those that did not come since the last time are forgotten.
-const maxYoung = 1 << 16
+const (
+	// generation is how long names stay young.
+	generation = 5 * time.Minute
+	// maxYoung is how many names are young at most.
+	maxYoung = 1 << 16
+	// longestName is how long a string may be to be kept.
+	longestName = 512
+)
 
-// longestName is how long a string may be to be kept.
-const longestName = 512
+// age lets names grow old that came a while ago, and forgets those that did not come since they were old.
+func (n *names) age(now time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if now.Sub(n.turned) >= generation {
+		n.turn()
+		n.turned = now
+	}
+}
+
+func (n *names) turn() { n.old, n.young = n.young, map[string]string{} }
 
 // of is b as a string.
 func (n *names) of(b []byte) string {
@@ -30,7 +49,7 @@ func (n *names) of(b []byte) string {
 		s = string(b)
 	}
 	if len(n.young) >= maxYoung || n.young == nil {
-		n.old, n.young = n.young, map[string]string{}
+		n.turn()
 	}
 	n.young[s] = s
 	return s

@@ -3,6 +3,7 @@ package airflow
 import (
 	"bytes"
 	"testing"
+	"time"
 )
 
 // Rows that came before leave no garbage: what a listing of ten thousand allocates is its own, not theirs.
@@ -45,5 +46,17 @@ func TestNamesAreKept(t *testing.T) {
 	}
 	if _, ok := n.old["etl"]; ok {
 		t.Error("a name that never came again is kept")
+	}
+	var aging names
+	now := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
+	aging.age(now)
+	aging.of([]byte("once"))
+	for range 3 {
+		now = now.Add(generation)
+		aging.age(now)
+		aging.of([]byte("often"))
+	}
+	if len(aging.young) != 1 || len(aging.old) != 1 || aging.old["often"] == "" {
+		t.Errorf("young %v, old %v", aging.young, aging.old)
 	}
 }

@@ -121,6 +121,7 @@ func (c *Client) listTaskInstances(ctx context.Context, q TaskInstanceQuery, yie
 
 // taskInstances are the rows that q selects.
 func taskInstances(n *names, s *server, q TaskInstanceQuery) rowsOf[TaskInstance, TaskInstanceRef] {
+	n.age(time.Now())
 	of := rowsOf[TaskInstance, TaskInstanceRef]{
 		op: opList, key: "task_instances", decode: q.decoder(n), ref: (*TaskInstance).Ref,
 		path: taskInstancesPath, params: url.Values{},

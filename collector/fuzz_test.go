@@ -103,9 +103,14 @@ func FuzzExposition(f *testing.F) {
 			snapshot.parts = append(snapshot.parts, partSnapshot{series: e, name: string(rune('a' + len(snapshot.parts)))})
 		}
 		ledger.deliver(ledger.births(), at)
-		registry := prometheus.NewPedanticRegistry()
-		registry.MustRegister(snapshot.render(), ledger)
-		families, err := registry.Gather()
+		known := snapshot.render()
+		var all gatherers
+		for _, from := range []prometheus.Collector{known, known.fitted, ledger} {
+			registry := prometheus.NewPedanticRegistry()
+			registry.MustRegister(from)
+			all = append(all, registry)
+		}
+		families, err := all.Gather()
 		if err != nil {
 			t.Fatal(err)
 		}
