@@ -237,7 +237,8 @@ func (c *Client) send(req *http.Request, k call) (*answer, error) {
 	return a, nil
 }
 
-// chargeAgain takes from the budget, too, what net/http sends once more by itself, since the connection that it had kept was gone.
+// chargeAgain takes from the budget, too, what net/http sends once more by itself, since the connection that it had kept was gone;
+// also what was only begun to be written.
 func (c *Client) chargeAgain(ctx context.Context) context.Context {
 	var sent atomic.Bool
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() {

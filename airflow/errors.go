@@ -101,7 +101,7 @@ func Advice(err error) string {
 	case ClassTimeout:
 		return "Airflow did not answer in time: look at the load of its API server; what it does not tell goes absent after collector.max_age"
 	case ClassAuth:
-		return "Airflow wants credentials, or did not accept those it got: check airflow.username and airflow.password (or AIRFLOW_EXPORTER_USERNAME and AIRFLOW_EXPORTER_PASSWORD); after two refusals they are tried again after 1, 2, 4, 8 and then every 15 minutes, and at once after a reload or when their file changes"
+		return "Airflow wants credentials, or did not accept those it got: check airflow.username and airflow.password (or AIRFLOW_EXPORTER_USERNAME and AIRFLOW_EXPORTER_PASSWORD); after two refusals they are tried again after 1, 2, 4, 8 and then every 10 minutes, and at once after a reload or when their file changes"
 	case ClassForbidden:
 		return "give the account read rights on what the path names (the role Viewer has all that is needed); on Airflow 2 a wrong user or password gets this answer, too, and so does a server without airflow.api.auth.backend.basic_auth in [api] auth_backends"
 	case ClassRateLimited:

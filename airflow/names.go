@@ -10,14 +10,17 @@ import (
 type names struct {
 	mu         sync.Mutex
 	young, old map[string]string
+	bytes      int       // of the young ones
 	turned     time.Time // when the young ones became old
 }
 
 const (
 	// generation is how long names stay young.
 	generation = 5 * time.Minute
-	// maxYoung is how many names are young at most.
-	maxYoung = 1 << 16
+	// maxYoung is how many bytes the young names have at most.
+	maxYoung = 4 << 20
+	// perName is what a name takes beside its bytes.
+	perName = 48
 	// longestName is how long a string may be to be kept.
 	longestName = 512
 )
@@ -32,7 +35,7 @@ func (n *names) age(now time.Time) {
 	}
 }
 
-func (n *names) turn() { n.old, n.young = n.young, map[string]string{} }
+func (n *names) turn() { n.old, n.young, n.bytes = n.young, map[string]string{}, 0 }
 
 // of is b as a string.
 func (n *names) of(b []byte) string {
@@ -48,9 +51,10 @@ func (n *names) of(b []byte) string {
 	if !ok {
 		s = string(b)
 	}
-	if len(n.young) >= maxYoung || n.young == nil {
+	if n.bytes+len(s) > maxYoung || n.young == nil {
 		n.turn()
 	}
 	n.young[s] = s
+	n.bytes += len(s) + perName
 	return s
 }

@@ -26,6 +26,7 @@ type oauth2Login struct {
 	client *Client
 	cfg    promconfig.OAuth2
 	http   *http.Client
+	source *clientcredentials.Config // of the newest secret; it knows how the endpoint wants it
 }
 
 func newOAuth2Login(c *Client, cfg *promconfig.OAuth2, options ...promconfig.HTTPClientOption) (*oauth2Login, error) {
@@ -75,14 +76,11 @@ func (l *oauth2Login) exchange(ctx context.Context, secret string) (token string
 	}
 	a := &answer{call: k, started: time.Now(), observe: l.client.cfg.Observe, release: release}
 	defer a.Close()
-	params := url.Values{}
-	for key, value := range l.cfg.EndpointParams {
-		params.Set(key, value)
+	if l.source == nil || l.source.ClientSecret != secret {
+		l.source = l.newSource(secret)
 	}
-	source := clientcredentials.Config{
-		ClientID: l.cfg.ClientID, ClientSecret: secret, TokenURL: l.cfg.TokenURL, Scopes: l.cfg.Scopes, EndpointParams: params,
-	}
-	t, err := source.Token(context.WithValue(k.sent.watch(ctx), oauth2.HTTPClient, l.http))
+	// It sends the secret in both ways until one was accepted; the second one is taken from the budget, too.
+	t, err := l.source.Token(context.WithValue(l.client.chargeAgain(k.sent.watch(ctx)), oauth2.HTTPClient, l.http))
 	if err != nil {
 		// The text of these errors quotes the answer, which may repeat the secret.
 		if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok && refused.Response != nil {
@@ -96,6 +94,16 @@ func (l *oauth2Login) exchange(ctx context.Context, secret string) (token string
 		return t.AccessToken, unknownLifetime, nil
 	}
 	return t.AccessToken, time.Until(t.Expiry), nil
+}
+
+func (l *oauth2Login) newSource(secret string) *clientcredentials.Config {
+	params := url.Values{}
+	for key, value := range l.cfg.EndpointParams {
+		params.Set(key, value)
+	}
+	return &clientcredentials.Config{
+		ClientID: l.cfg.ClientID, ClientSecret: secret, TokenURL: l.cfg.TokenURL, Scopes: l.cfg.Scopes, EndpointParams: params,
+	}
 }
 
 // oauth2Class is the class of what a token endpoint answered instead of a token.

@@ -2,6 +2,7 @@ package airflow
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 	"time"
 )
@@ -38,11 +39,17 @@ func TestNamesAreKept(t *testing.T) {
 	if got := n.of(bytes.Repeat([]byte("x"), longestName+1)); len(got) != longestName+1 || len(n.young) != 1 {
 		t.Errorf("a name of %d bytes became one of %d, %d are kept", longestName+1, len(got), len(n.young))
 	}
-	for i := range 3 * maxYoung {
-		n.of([]byte{byte(i), byte(i >> 8), byte(i >> 16)})
+	kept := 0
+	for i := range 20_000 {
+		n.of(fmt.Appendf(nil, "%0500d", i))
 	}
-	if len(n.young)+len(n.old) > 2*maxYoung {
-		t.Errorf("%d names are kept", len(n.young)+len(n.old))
+	for _, generation := range []map[string]string{n.young, n.old} {
+		for s := range generation {
+			kept += len(s)
+		}
+	}
+	if kept > 2*maxYoung || kept < maxYoung/2 {
+		t.Errorf("%d bytes are kept", kept)
 	}
 	if _, ok := n.old["etl"]; ok {
 		t.Error("a name that never came again is kept")

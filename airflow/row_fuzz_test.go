@@ -5,6 +5,7 @@ import (
 	stdjson "encoding/json"
 	"math"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,6 +42,14 @@ func FuzzRow(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		decoder := rowDecoder{names: &known}
 		got, err := decoder.decode(jsontext.NewDecoder(bytes.NewReader(text), lenient...))
+		if err == nil { // once more, after a row that is not like it, and after itself
+			_, _ = decoder.decode(jsontext.NewDecoder(strings.NewReader(anotherRow), lenient...))
+			for range 2 {
+				if again, err := decoder.decode(jsontext.NewDecoder(bytes.NewReader(text), lenient...)); err != nil || !same(got, again) || got.ID != again.ID {
+					t.Fatalf("got  %+v\nagain %+v, %v", got, again, err)
+				}
+			}
+		}
 		var j row
 		dec := jsontext.NewDecoder(bytes.NewReader(text), lenient...)
 		lax := json.UnmarshalDecode(dec, &j)
@@ -62,6 +71,8 @@ func FuzzRow(f *testing.F) {
 		}
 	})
 }
+
+const anotherRow = `{"id":"\u0041","dag_id":"an\u006fther","dag_run_id":"","task_id":"x","map_index":7,"state":"failed","try_number":9,"max_tries":9,"pool":"p\"","pool_slots":9,"queue":"q"}`
 
 // complete reports whether all is there that both APIs always send.
 func (j *row) complete() bool {

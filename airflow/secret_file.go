@@ -43,8 +43,11 @@ func (c *Client) Secrets() Secrets {
 func watchedFiles(cfg *Config) []string {
 	h := &cfg.HTTPClient
 	paths := slices.AppendSeq([]string{cfg.PasswordFile}, maps.Values(secretFilesOf(h)))
+	if h.BasicAuth != nil {
+		paths = append(paths, h.BasicAuth.UsernameFile)
+	}
 	if h.OAuth2 != nil {
-		paths = append(paths, h.OAuth2.ClientSecretFile)
+		paths = append(paths, h.OAuth2.ClientSecretFile, h.OAuth2.ClientCertificateKeyFile)
 	}
 	slices.Sort(paths)
 	return slices.DeleteFunc(paths, func(path string) bool { return path == "" })

@@ -193,6 +193,9 @@ func (d *rowDecoder) unquote(value jsontext.Value) ([]byte, error) {
 		return nil, fmt.Errorf("%s where a string is expected", value.Kind())
 	}
 	text := value[1 : len(value)-1]
+	if len(text) > maxString {
+		return nil, &limitError{"a string", maxString}
+	}
 	if bytes.IndexByte(text, '\\') >= 0 {
 		var err error
 		if d.text, err = jsontext.AppendUnquote(d.text[:0], value); err != nil {

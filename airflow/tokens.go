@@ -3,6 +3,7 @@ package airflow
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -100,7 +101,7 @@ func (t *tokens) next(ctx context.Context) (string, error) {
 	}
 	token, lifetime, err := t.exchange(ctx, secret)
 	if err != nil {
-		if ctx.Err() == nil { // the time of others is not over
+		if ctx.Err() == nil && wasSent(err) { // the time of others is not over
 			t.failed, t.failedWith, t.failedUntil = err, secret, time.Now().Add(loginHold)
 		}
 		return "", err
@@ -109,6 +110,12 @@ func (t *tokens) next(ctx context.Context) (string, error) {
 	defer t.mu.Unlock()
 	t.token, t.renewAt = token, time.Now().Add(min(lifetime, maxLifetime)*4/5)
 	return token, nil
+}
+
+// wasSent reports whether a request was made that failed so, and not held back for want of time or by a Retry-After.
+func wasSent(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && (e.Status != 0 || e.Class != ClassTimeout && e.Class != ClassRateLimited)
 }
 
 // tokenLifetime reads how long a JSON Web Token lives (exp − iat). It trusts

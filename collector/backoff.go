@@ -34,7 +34,7 @@ const refusalsBeforeBackoff = 2
 
 // refusedSteps are the waits between attempts with credentials that are
 // refused, so that no account is locked; the last one goes on for ever.
-var refusedSteps = []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 15 * time.Minute}
+var refusedSteps = []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 10 * time.Minute}
 
 // backoff asks less of an Airflow that keeps failing, or that was never seen to accept the credentials.
 type backoff struct {
@@ -44,7 +44,7 @@ type backoff struct {
 	last     outcome
 	step     int             // of refusedSteps
 	next     time.Time       // when a login may be tried again
-	secrets  airflow.Secrets // that were tried last
+	secrets  airflow.Secrets // that were accepted or refused last
 }
 
 // scope decides what the collection that starts now may ask. Secrets that are
@@ -70,12 +70,12 @@ func (b *backoff) note(now time.Time, s scope, secrets airflow.Secrets, o outcom
 	if s == askHealthOnly {
 		return // no login was tried
 	}
-	b.secrets = secrets
 	b.failures++
 	b.last = o
 	if o != refused {
 		return
 	}
+	b.secrets = secrets
 	b.trusted = false
 	b.refusals++
 	if b.refusals >= refusalsBeforeBackoff {

@@ -15,8 +15,8 @@ func TestBackoffAsksLessOfWhoKeepsFailing(t *testing.T) {
 	}{
 		"well":        {letIn, map[scope]int{askLoginFirst: 1, askEverything: 239}},
 		"unreachable": {unreachable, map[scope]int{askLoginFirst: 5, askHealthFirst: 235}},
-		// Logins 1, 2, 4, 8, 15 … minutes apart: after the second failure at 15 s, at 1, 3, 7, 15, 30, 45 min and 15 s.
-		"refused": {refused, map[scope]int{askLoginFirst: 2 + 6, askHealthOnly: 232}},
+		// Logins 1, 2, 4, 8, 10 … minutes apart: after the second failure at 15 s, at 1, 3, 7, 15, 25, 35, 45, 55 min and 15 s.
+		"refused": {refused, map[scope]int{askLoginFirst: 2 + 8, askHealthOnly: 230}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b backoff
@@ -69,7 +69,7 @@ func TestRefusalsAreNotForgottenOverOtherFailures(t *testing.T) {
 		b.note(now, s, airflow.Secrets{}, o)
 		now = now.Add(15 * time.Second)
 	}
-	if tried > 110 {
+	if tried > 150 {
 		t.Errorf("%d refused logins in a day", tried)
 	}
 }
@@ -95,6 +95,9 @@ func TestNewSecretsAreTriedAtOnce(t *testing.T) {
 	expect(second, askHealthOnly, unreachable)
 	expect(third, askLoginFirst, refused)
 	expect(third, askHealthOnly, unreachable)
+	fourth := airflow.Secrets{4}
+	expect(fourth, askLoginFirst, unreachable) // that tells nothing of them
+	expect(fourth, askLoginFirst, unreachable)
 	expect(first, askLoginFirst, letIn)
 	expect(first, askEverything, letIn)
 }

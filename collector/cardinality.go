@@ -30,8 +30,9 @@ const (
 	DefaultMaxSeries = 200_000
 	// minMaxSeries is room for the series of other themselves, and some more.
 	minMaxSeries = 1000
-	// maxRemembered is how many label sets without series of their own are known at most; more are not in droppedSeries.
-	maxRemembered = 100_000
+	// maxRemembered is how many bytes of label sets without series of their own are known of a family at most, some
+	// hundred thousand. More are not in droppedSeries, and get a series of their own if there is room later.
+	maxRemembered = 8 << 20
 )
 
 // dagLabel and taskLabel are where a family has its dag_id and its task_id; -1: nowhere.
@@ -122,14 +123,6 @@ func (l *Ledger) setAside() int {
 		}
 	}
 	return min(l.dags*(gauges+counted)+l.paused*gauges, l.maxSeries)
-}
-
-// remembered are how many label sets without series of their own are known. Ledger.mu must be held.
-func (l *Ledger) remembered() (n int) {
-	for _, v := range l.families() {
-		n += v.remembered
-	}
-	return n
 }
 
 // lines are how many series of the families with a dag_id there are. Ledger.mu must be held.

@@ -64,7 +64,7 @@ type vector struct {
 	taskLines int  // of these, of single tasks
 	dropped   int  // series of label sets that have none of their own
 
-	remembered int // label sets in series that have none of their own
+	remembered int // bytes of the label sets in series that have none of their own
 }
 
 // ofTask reports whether a label set is that of a single task.
@@ -242,13 +242,13 @@ func (l *Ledger) of(v *vector, labels ...string) *series {
 	}
 	if !l.admits(v, labels) {
 		s := l.of(v, v.folded(labels)...)
-		if l.remembered() >= maxRemembered {
+		if v.remembered+len(key) > maxRemembered {
 			return s
 		}
 		if v.task < 0 || labels[v.task] != other { // or else it stands for others, which are counted
 			v.dropped += v.cost
 		}
-		v.remembered++
+		v.remembered += len(key)
 		v.series[key] = s
 		return s
 	}
@@ -369,7 +369,7 @@ func (l *Ledger) forget(gone func(dagID string) bool) {
 			}
 			delete(v.series, key)
 			if s.key != key {
-				v.remembered--
+				v.remembered -= len(key)
 			}
 			switch {
 			case s.key == key:

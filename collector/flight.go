@@ -60,14 +60,13 @@ func (c *Collector) land(f *flight, o outcome) {
 	c.guard(nil, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.up = o == letIn
+		c.up, c.flight = o == letIn, nil
 		for _, s := range c.parts {
 			if !s.attemptedAt.Before(c.started) {
 				s.note(o)
 			}
 		}
 		c.backoff.note(time.Now(), f.scope, f.secrets, o)
-		c.flight = nil
 		f.known = c.snapshot()
 	})
 }

@@ -41,7 +41,7 @@ func TestAFailingAirflowIsAskedForItsHealthOnly(t *testing.T) {
 	})
 }
 
-// A wrong password for a day locks no account: two attempts, then one after 1, 2, 4, 8 and every 15 minutes, whether it
+// A wrong password for a day locks no account: two attempts, then one after 1, 2, 4, 8 and every 10 minutes, whether it
 // was wrong from the beginning or came into its file later.
 func TestRefusedCredentialsAreTriedSeldom(t *testing.T) {
 	lengthy(t)
@@ -71,7 +71,7 @@ func TestRefusedCredentialsAreTriedSeldom(t *testing.T) {
 							attempts++
 						}
 					}
-					const want = 2 + 4 + (1426-16)/15 // at minutes 0 and 1, then 2, 4, 8, 16, 31 … 1426
+					const want = 2 + 4 + (1436-16)/10 // at minutes 0 and 1, then 2, 4, 8, 16, 26 … 1436
 					t.Logf("FIGURE C9 logins_in_a_day=%d", attempts)
 					if health := w.asked("/health"); attempts != want || health != 24*60 {
 						t.Errorf("%d attempts in a day, want %d; the health was asked for %d times", attempts, want, health)

@@ -35,12 +35,13 @@ func (l *Ledger) add(x float64, v *vector, labels ...string) {
 
 // publish counts what a series held back, which holds nothing back from now on. Ledger.mu must be held.
 func (l *Ledger) publish(s *series) {
-	for _, x := range s.held {
-		s.count(x)
-		l.version++
-	}
-	l.withdraw(s)
+	held := s.held
+	l.withdraw(s) // first: what is counted twice is worse than what is lost
 	s.open = true
+	l.version++
+	for _, x := range held {
+		s.count(x)
+	}
 }
 
 // withdraw drops what a series held back. Ledger.mu must be held.

@@ -87,9 +87,8 @@ func (s *partState) due(now time.Time, version airflow.Version) bool {
 // nor is the one error of the moment in which it went, but for a missing right.
 func (s *partState) note(o outcome) {
 	switch {
-	case s.err == nil:
+	case s.err == nil, o != letIn, !lasting(s.err):
 		s.definite = 0
-	case o != letIn || !lasting(s.err):
 	case classOf(s.err) == airflow.ClassForbidden:
 		s.definite = believed
 	default:
@@ -107,7 +106,7 @@ func lasting(err error) bool {
 		return true
 	case airflow.ClassServer:
 		e, ok := errors.AsType[*airflow.Error](err)
-		return ok && e.Status != http.StatusBadGateway && e.Status != http.StatusServiceUnavailable
+		return ok && e.Status < http.StatusBadGateway
 	}
 	return false
 }

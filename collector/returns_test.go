@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow/airflowtest"
 )
 
@@ -46,6 +47,26 @@ func TestWhatReturnsIsAskedForEverything(t *testing.T) {
 					})
 				}
 			}
+		}
+	}
+}
+
+// What a proxy says in Airflow's place is not what Airflow would say next time.
+func TestWhatIsDefinite(t *testing.T) {
+	for status, want := range map[int]bool{400: true, 403: true, 404: true, 422: true, 500: true, 501: true, 401: false, 429: false, 502: false, 503: false, 504: false, 520: false, 524: false} {
+		class := airflow.ClassServer
+		switch {
+		case status == 401:
+			class = airflow.ClassAuth
+		case status == 403:
+			class = airflow.ClassForbidden
+		case status == 429:
+			class = airflow.ClassRateLimited
+		case status < 500:
+			class = airflow.ClassClient
+		}
+		if got := lasting(&airflow.Error{Status: status, Class: class}); got != want {
+			t.Errorf("%d: definite %v, want %v", status, got, want)
 		}
 	}
 }
