@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -101,18 +102,18 @@ func (r *results) table() string {
 }
 
 // write replaces what is between the marks of a file.
-func (r *results) write(path string) error {
+func (r *results) write(file string) error {
 	const begin, end = "<!-- measured: make bench writes what follows -->\n", "<!-- end of what was measured -->"
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
 	before, rest, ok := bytes.Cut(text, []byte(begin))
 	_, after, also := bytes.Cut(rest, []byte(end))
 	if !ok || !also {
-		return fmt.Errorf("%s lacks the lines %q and %q, between which the table belongs", path, strings.TrimSpace(begin), end)
+		return fmt.Errorf("%s lacks the lines %q and %q, between which the table belongs", file, strings.TrimSpace(begin), end)
 	}
-	return os.WriteFile(path, fmt.Appendf(nil, "%s%s\n%s\n%s%s", before, begin, r.table(), end, after), 0o644)
+	return os.WriteFile(file, fmt.Appendf(nil, "%s%s\n%s\n%s%s", before, begin, r.table(), end, after), 0o644)
 }
 
 // about says on what was measured.
@@ -155,19 +156,22 @@ func runBenchmarks(ctx context.Context, root string) ([]microbenchmark, error) {
 
 // readBenchmarks reads the lines "Benchmark<group>/<name>-<processors> <n> <figures>".
 func readBenchmarks(out string) (all []microbenchmark) {
-	line := regexp.MustCompile(`(?m)^Benchmark([\w]+)(\S*?)(?:-\d+)?\s+\d+\s+([\d.]+) ns/op(.*)$`)
 	quickest := map[string]float64{}
-	found := line.FindAllStringSubmatch(out, -1)
-	for _, m := range found {
-		ns, _ := strconv.ParseFloat(m[3], 64)
-		if q, ok := quickest[m[1]]; !ok || ns < q {
-			quickest[m[1]] = ns
-		}
+	found := regexp.MustCompile(`(?m)^Benchmark(\S+?)(?:-\d+)?\s+\d+\s+([\d.]+) ns/op(.*)$`).FindAllStringSubmatch(out, -1)
+	nanoseconds := func(m []string) float64 {
+		ns, _ := strconv.ParseFloat(m[2], 64)
+		return ns
 	}
 	for _, m := range found {
-		ns, _ := strconv.ParseFloat(m[3], 64)
-		figures := m[3] + " ns/op, " + strings.Join(strings.FieldsFunc(m[4], func(r rune) bool { return r == '\t' }), ", ")
-		all = append(all, microbenchmark{m[1] + m[2], strings.Join(strings.Fields(figures), " "), fmt.Sprintf("%.2f", ns/quickest[m[1]])})
+		group := path.Dir(m[1])
+		quickest[group] = min(cmp.Or(quickest[group], nanoseconds(m)), nanoseconds(m))
+	}
+	for _, m := range found {
+		figures := []string{m[2] + " ns/op"}
+		for field := range strings.FieldsFuncSeq(m[3], func(r rune) bool { return r == '\t' }) {
+			figures = append(figures, strings.TrimSpace(field))
+		}
+		all = append(all, microbenchmark{m[1], strings.Join(figures, ", "), fmt.Sprintf("%.2f", nanoseconds(m)/quickest[path.Dir(m[1])])})
 	}
 	return all
 }

@@ -22,7 +22,7 @@ import (
 var (
 	benchHistory = flag.String("history", "10000,100000,1000000", "how many task instances have finished, from few to many")
 	benchScrapes = flag.Int("scrapes", 20, "how many scrapes are measured; those of five minutes hold all that is asked now and then")
-	benchWarmup  = flag.Int("warmup", 20, "how many scrapes come before those at most")
+	benchWarmup  = flag.Int("warmup", 28, "how many scrapes come before those at most")
 	benchEvery   = flag.Duration("every", 15*time.Second, "the scrape interval")
 	benchPages   = flag.Int("pages", 8, "how many pages are measured of an exporter that lists all of them")
 	benchTable   = flag.String("table", "", "the file whose table is replaced")
