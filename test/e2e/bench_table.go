@@ -22,6 +22,7 @@ import (
 type results struct {
 	date                   time.Time
 	about                  string
+	load                   float64 // of the machine at most, while scrapes were measured
 	histories              []int
 	ours                   []cost // by history
 	plugin, cursor, offset cost   // at the longest history
@@ -53,7 +54,7 @@ func (r *results) targets() []target {
 func (r *results) table() string {
 	var t strings.Builder
 	last := len(r.ours) - 1
-	fmt.Fprintf(&t, "%s, %s.\n\n", r.date.UTC().Format(time.DateOnly), r.about)
+	fmt.Fprintf(&t, "%s, %s, load average up to %.0f.\n\n", r.date.UTC().Format(time.DateOnly), r.about, r.load)
 	fmt.Fprintf(&t, "What one scrape costs, with %s finished task instances (≈: extrapolated from a few pages):\n\n", grouped(r.histories[last]))
 	all := []cost{r.ours[last], r.plugin, r.cursor, r.offset}
 	t.WriteString("| | airflow_exporter | airflow-exporter 2.1.0 (plugin) | Python, all pages by cursor | Python, all pages by offset |\n| --- | ---: | ---: | ---: | ---: |\n")
@@ -122,7 +123,7 @@ func (b *bench) about(ctx context.Context) (string, error) {
 	if err := b.pg.query(ctx, "postgres", `select to_json(split_part(current_setting('server_version'), ' ', 1))`, &database); err != nil {
 		return "", err
 	}
-	revision, err := exec.CommandContext(ctx, "git", "-C", b.rig.root, "rev-parse", "--short", "HEAD").Output()
+	revision, err := exec.CommandContext(ctx, "git", "-C", b.rig.root, "describe", "--always", "--dirty").Output()
 	if err != nil {
 		revision = []byte("unknown")
 	}
@@ -138,6 +139,13 @@ func (b *bench) about(ctx context.Context) (string, error) {
 	}
 	return fmt.Sprintf("airflow_exporter %s, %s; Airflow %s, one worker; PostgreSQL %s; %d × %s, %d GiB of memory",
 		bytes.TrimSpace(revision), runtime.Version(), b.airflow.version, database, runtime.NumCPU(), processor, (kib+1<<19)>>20), nil
+}
+
+// loadAverage is that of the last five minutes.
+func loadAverage() (load float64) {
+	b, _ := os.ReadFile("/proc/loadavg")
+	_, _ = fmt.Sscan(string(b), new(float64), &load)
+	return load
 }
 
 // A microbenchmark is one line of go test -bench.

@@ -35,14 +35,16 @@ func TestSideBySide(t *testing.T) {
 		t.Logf("%4.0f s: "+format, append([]any{time.Since(begin).Seconds()}, args...)...)
 	}
 	r := results{date: begin}
-	microbenchmarks, err := runBenchmarks(ctx, shared.root)
-	if err != nil {
+	var err error
+	if r.microbenchmarks, err = runBenchmarks(ctx, shared.root); err != nil {
 		t.Fatal(err)
 	}
-	r.microbenchmarks = microbenchmarks
 	b, err := startBench(ctx, shared)
 	t.Cleanup(b.close)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if r.about, err = b.about(ctx); err != nil {
 		t.Fatal(err)
 	}
 	b.meter = startMeter(t, b.airflow)
@@ -66,6 +68,7 @@ func TestSideBySide(t *testing.T) {
 			t.Fatal(err)
 		}
 		e.stop(syscall.SIGTERM, 10*time.Second)
+		r.load = max(r.load, loadAverage())
 		step("a scrape costs %+v", c)
 		r.histories, r.ours = append(r.histories, history), append(r.ours, c)
 	}
@@ -81,9 +84,6 @@ func TestSideBySide(t *testing.T) {
 		t.Fatal(err)
 	}
 	step("the plugin costs %+v", r.plugin)
-	if r.about, err = b.about(ctx); err != nil {
-		t.Fatal(err)
-	}
 	t.Logf("\n%s", r.table())
 	if *benchTable != "" {
 		if err := r.write(*benchTable); err != nil {
