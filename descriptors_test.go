@@ -17,6 +17,9 @@ func TestFaultsLeaveNoDescriptorBehind(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("needs /proc")
 	}
+	if underRace {
+		t.Skip("the race detector would take minutes")
+	}
 	airflow := airflowtest.Start(t, airflowtest.Options{Version: "3.3.2", TCP: true})
 	airflow.Update(func(db *airflowtest.Database) {
 		db.PutImportError(airflowtest.ImportError{Filename: "broken.py"})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"html/template"
 	"io"
 	"net/http"
@@ -20,6 +21,49 @@ func wary(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+func (e *exporter) handler() http.Handler {
+	mux := http.NewServeMux()
+	slots := make(chan struct{}, maxScrapes)
+	pattern := e.flags.telemetryPath
+	if pattern == "/" {
+		pattern = "/{$}"
+	}
+	mux.HandleFunc("GET "+pattern, func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+		default:
+			http.Error(w, "too many scrapes at once", http.StatusServiceUnavailable)
+			return
+		}
+		g := e.acquire()
+		defer g.scrapes.Done()
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		defer context.AfterFunc(e.hurry, cancel)() //nolint:contextcheck // the end of the program ends every wait
+		g.collector.ServeMetrics(w, r.WithContext(ctx), e.registry)
+	})
+	if e.flags.telemetryPath != "/" {
+		mux.HandleFunc("GET /{$}", e.landing)
+	}
+	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, name+" is healthy\n")
+	})
+	mux.HandleFunc("GET /-/ready", e.ready)
+	mux.HandleFunc("POST /-/reload", func(w http.ResponseWriter, _ *http.Request) {
+		if !e.flags.lifecycle {
+			http.Error(w, "start with --web.enable-lifecycle to reload over HTTP", http.StatusForbidden)
+			return
+		}
+		if err := e.reload(); err != nil {
+			http.Error(w, "the configuration was not reloaded, see the log", http.StatusInternalServerError)
+			return
+		}
+		_, _ = io.WriteString(w, "reloaded\n")
+	})
+	return wary(mux)
 }
 
 // ready tells whether new scrapes are welcome.

@@ -87,9 +87,10 @@ func newBatchFilter(q TaskInstanceQuery, offset int) batchFilter {
 //
 // One answer by batch holds room rows. A server that bounds its answers is asked for the
 // rest page by page on Airflow 3; the pages of Airflow 2 have no order, so such
-// a listing fails there, with an *IncompleteError that is Clamped. The last pair of a listing that failed has an
-// error, an *Error that may wrap an *IncompleteError; the answers before it
-// were complete, and done was called with the questions of each, each one once.
+// a listing fails there, with an *IncompleteError that is Clamped. As many requests are under way at once as the
+// concurrency allows, and none begins after one that failed. The last pair of a listing that failed has an
+// error, an *Error that may wrap an *IncompleteError; done was called with the questions of each
+// answer that was complete, each one once.
 func (c *Client) FinishedTaskInstances(ctx context.Context, questions []RunQuestion, room int, done func([]RunQuestion)) iter.Seq2[TaskInstance, error] {
 	return func(yield func(TaskInstance, error) bool) {
 		s, err := c.server(ctx)
@@ -97,32 +98,27 @@ func (c *Client) FinishedTaskInstances(ctx context.Context, questions []RunQuest
 			yield(TaskInstance{}, err)
 			return
 		}
-		open := slices.Clone(questions)
-		for _, scope := range c.finishedScopes(s, questions) {
-			answered, left := scope.split(open)
-			if len(answered) == 0 {
-				continue // an earlier scope held all of it
+		ctx, cancel := context.WithCancel(ctx)
+		findings := c.askScopes(ctx, s, questions, room)
+		defer func() {
+			cancel()
+			for range findings { // until nothing is under way any more
 			}
-			since := map[RunRef]time.Time{}
-			for _, q := range answered {
-				since[q.Run.RunRef] = q.Since
-			}
-			q := TaskInstanceQuery{States: finishedStates, Room: room, scope: scope}
-			err := c.listRuns(ctx, s, q, func(t TaskInstance) bool {
-				bound, ok := since[t.Run()]
-				if !ok || !bound.IsZero() && t.EndDate.IsZero() {
-					return true // of a run that no one asked for, or that another scope answers; or a GET that matches null
-				}
-				return yield(t, nil)
-			})
-			if errors.Is(err, errStop) {
-				return
-			} else if err != nil {
-				yield(TaskInstance{}, err)
+		}()
+		for f := range findings {
+			switch {
+			case f.panicked != nil:
+				panic(f.panicked)
+			case f.err != nil:
+				err = cmp.Or(err, f.err)
+			case f.answered != nil:
+				done(f.answered)
+			case !yield(f.row, nil):
 				return
 			}
-			done(answered)
-			open = left
+		}
+		if err != nil {
+			yield(TaskInstance{}, err)
 		}
 	}
 }

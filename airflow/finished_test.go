@@ -157,7 +157,7 @@ func TestScopesOfFinishedTaskInstances(t *testing.T) {
 					server := airflowtest.Start(t, airflowtest.Options{Version: version})
 					questions := test.questions()
 					var answered []airflow.RunQuestion
-					for _, err := range connect(t, server, nil).FinishedTaskInstances(t.Context(), questions, 1000, func(q []airflow.RunQuestion) { answered = append(answered, q...) }) {
+					for _, err := range connect(t, server, oneByOne).FinishedTaskInstances(t.Context(), questions, 1000, func(q []airflow.RunQuestion) { answered = append(answered, q...) }) {
 						t.Fatal(err)
 					}
 					if got := scopes(t, server); !slices.Equal(got, want) {
@@ -306,7 +306,7 @@ func TestFinishedTaskInstancesThatAreIncomplete(t *testing.T) {
 					}
 					answered, rows := 0, 0
 					var last error
-					for _, err := range connect(t, server, nil).FinishedTaskInstances(t.Context(), many(60, 0, time.Minute), test.room, func(q []airflow.RunQuestion) { answered += len(q) }) {
+					for _, err := range connect(t, server, oneByOne).FinishedTaskInstances(t.Context(), many(60, 0, time.Minute), test.room, func(q []airflow.RunQuestion) { answered += len(q) }) {
 						if last != nil {
 							t.Error("something follows an error")
 						}
@@ -346,7 +346,7 @@ func TestFinishedTaskInstancesCanBeLeftEarly(t *testing.T) {
 		db.Add(airflowtest.Task("d00", "r", "1"), 0).Succeed()
 		db.Add(airflowtest.Task("d00", "r", "2"), 0).Succeed()
 	})
-	for _, err := range connect(t, server, nil).FinishedTaskInstances(t.Context(), many(60, 0, time.Minute), 100, func([]airflow.RunQuestion) { t.Error("it is answered") }) {
+	for _, err := range connect(t, server, oneByOne).FinishedTaskInstances(t.Context(), many(60, 0, time.Minute), 100, func([]airflow.RunQuestion) { t.Error("it is answered") }) {
 		if err != nil {
 			t.Error(err)
 		}
@@ -354,5 +354,44 @@ func TestFinishedTaskInstancesCanBeLeftEarly(t *testing.T) {
 	}
 	if n := len(scopes(t, server)); n != 1 {
 		t.Errorf("%d requests", n)
+	}
+}
+
+// oneByOne lets a client ask one question at a time, so that it is known which comes next.
+func oneByOne(c *airflow.Config) { c.Concurrency = 1 }
+
+// As many scopes are asked at once as may be in flight; those under way when one fails are heard, and no others are asked.
+func TestScopesAreAskedAtOnce(t *testing.T) {
+	for name, fails := range map[string]bool{"all answer": false, "the first one fails": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := airflowtest.Start(t, airflowtest.Options{Version: "3.3.2"})
+				client := connect(t, server, nil)
+				if _, err := client.Version(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				server.ResetRequests()
+				isList := airflowtest.On("POST", "/taskInstances/list")
+				if fails { // at once
+					server.Inject(isList, airflowtest.Status(500, nil, "").Nth(1))
+				}
+				server.Inject(isList, airflowtest.Delay(time.Second))
+				began, answered := time.Now(), 0
+				var last error
+				for _, err := range client.FinishedTaskInstances(t.Context(), many(200, 0, time.Minute), 1000, func(q []airflow.RunQuestion) { answered += len(q) }) {
+					last = err
+				}
+				want := struct { // ten scopes of 20 runs, four at once
+					answered, requests int
+					took               time.Duration
+				}{200, 10, 3 * time.Second}
+				if fails {
+					want.answered, want.requests, want.took = 60, 4, time.Second
+				}
+				if n, took := len(server.Requests()), time.Since(began); answered != want.answered || n != want.requests || took != want.took || (last != nil) != fails {
+					t.Errorf("%d questions were answered by %d requests in %s, want %+v; %v", answered, n, took, want, last)
+				}
+			})
+		})
 	}
 }

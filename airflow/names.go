@@ -18,7 +18,7 @@ const (
 	// generation is how long names stay young.
 	generation = 5 * time.Minute
 	// maxYoung is how many bytes the young names have at most.
-	maxYoung = 4 << 20
+	maxYoung = 2 << 20
 	// perName is what a name takes beside its bytes.
 	perName = 48
 	// longestName is how long a string may be to be kept.

@@ -97,7 +97,8 @@ func TestNewSecretsAreTriedAtOnce(t *testing.T) {
 	expect(third, askHealthOnly, unreachable)
 	fourth := airflow.Secrets{4}
 	expect(fourth, askLoginFirst, unreachable) // that tells nothing of them
-	expect(fourth, askLoginFirst, unreachable)
+	expect(fourth, askLoginFirst, refused)
+	expect(fourth, askHealthOnly, unreachable)
 	expect(first, askLoginFirst, letIn)
 	expect(first, askEverything, letIn)
 }

@@ -31,8 +31,8 @@ const (
 	// minMaxSeries is room for the series of other themselves, and some more.
 	minMaxSeries = 1000
 	// maxRemembered is how many bytes of label sets without series of their own are known of a family at most, some
-	// hundred thousand. More are not in droppedSeries, and get a series of their own if there is room later.
-	maxRemembered = 8 << 20
+	// ten thousand. More are not in droppedSeries, and get a series of their own if there is room later.
+	maxRemembered = 4 << 20
 )
 
 // dagLabel and taskLabel are where a family has its dag_id and its task_id; -1: nowhere.

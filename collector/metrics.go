@@ -134,7 +134,7 @@ var table = [metricCount]Metric{
 	scrapeBudget:         {"airflow_exporter_scrape_budget_seconds", "gauge", nil, "How long this scrape was allowed to take."},
 	clockSkew:            {"airflow_exporter_clock_skew_seconds", "gauge", nil, "The exporter's clock minus Airflow's: 0 when they agree as far as HTTP tells, which is to two seconds."},
 	visibleDags:          {"airflow_exporter_visible_dags", "gauge", nil, "DAGs that Airflow lists for the account, stale ones left out, whether dags.include selects them or not. A fall may mean that it lost rights."},
-	droppedSeries:        {"airflow_exporter_dropped_series", "gauge", []string{"family"}, "Series that collector.max_series left no room for: counted as __other__, or left out. Buckets count. Dense over the families that have a dag_id."},
+	droppedSeries:        {"airflow_exporter_dropped_series", "gauge", []string{"family"}, "Series that collector.max_series left no room for: counted as __other__, or left out. Buckets count, and of a family some ten thousand label sets at most. Dense over the families that have a dag_id."},
 
 	taskInstancesFinished: {"airflow_task_instances_finished_total", "counter", []string{"dag_id", "task_id", "state"}, "Task instances that reached success, failed, skipped or upstream_failed since the exporter started, each attempt once. With collector.task_labels: false the task_id of this and all other families is empty."},
 	taskRetries:           {"airflow_task_retries_total", "counter", []string{"dag_id", "task_id"}, "Attempts that failed and were followed by another, or will be."},

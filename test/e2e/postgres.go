@@ -25,8 +25,8 @@ type postgres struct {
 	proc *process
 }
 
-// startPostgres makes an empty cluster and serves it on a free port of 127.0.0.1.
-func startPostgres(ctx context.Context, logs string) (*postgres, error) {
+// startPostgres makes an empty cluster and serves it on a free port of 127.0.0.1, with these settings besides our own.
+func startPostgres(ctx context.Context, logs string, settings ...string) (*postgres, error) {
 	bin, err := postgresBin()
 	if err != nil {
 		return nil, err
@@ -63,9 +63,12 @@ func startPostgres(ctx context.Context, logs string) (*postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	proc, err := startProcess("postgres", log, command("postgres", "-D", data, "-p", strconv.Itoa(port),
-		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200",
-		"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "timezone=UTC"))
+	args := []string{"-D", data, "-p", strconv.Itoa(port)}
+	for _, setting := range append([]string{"listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200",
+		"fsync=off", "synchronous_commit=off", "full_page_writes=off", "timezone=UTC"}, settings...) {
+		args = append(args, "-c", setting)
+	}
+	proc, err := startProcess("postgres", log, command("postgres", args...))
 	if err != nil {
 		return nil, err
 	}

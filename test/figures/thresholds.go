@@ -51,7 +51,6 @@ func thresholds() []threshold {
 		{id: "C20", name: "connections", value: 3},
 		{id: "C20", name: "descriptors", value: 3},
 		{id: "C20", name: "descriptor_scrapes", value: 500, least: true},
-		{id: "C21", name: "allocations_per_row", value: 0.2},
 		// In time.
 		{id: "C5", name: "overrun_milliseconds", value: 100},
 		{id: "C7", name: "collections_of_50_scrapes", value: 1},
@@ -61,6 +60,12 @@ func thresholds() []threshold {
 		{id: "C8", name: "resends_per_lost_connection", value: 1},
 		{id: "C9", name: "requests_per_scrape_of_an_outage", value: 1},
 		{id: "C9", name: "logins_in_a_day", value: 150},
+		// What a collection costs.
+		{id: "cost", name: "wall_over_latency_bound", value: 1.15},
+		{id: "cost", name: "connections_beyond_need", value: 0},
+		{id: "cost", name: "rows_over_bound", value: 1},
+		{id: "cost", name: "rows_of_history", value: 0},
+		{id: "C21", name: "allocations_per_row", value: 0.2},
 		// No secret comes out.
 		{id: "C11", name: "secret_hits", value: 0},
 		{id: "C11", name: "kinds", value: 16, least: true},
