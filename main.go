@@ -297,6 +297,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 			return err
 		}
 		c.Close()
+		if err := errors.Join(c.CheckFiles(), web.Validate(*f.web.WebConfigFile)); err != nil {
+			return err
+		}
 		_, err = fmt.Fprintln(stdout, "the configuration is valid")
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -112,6 +113,23 @@ func (c *Client) URL() string {
 		return c.cfg.ExternalURL
 	}
 	return c.base.String()
+}
+
+// SendsCredentialsAlways reports whether each request carries credentials, those to which Airflow itself answers to
+// anyone included: those of Config.HTTPClient are meant for a proxy that wants them first.
+func (c *Client) SendsCredentialsAlways() bool {
+	h := &c.cfg.HTTPClient
+	return c.gateway != nil || h.BasicAuth != nil || h.Authorization != nil
+}
+
+// CheckFiles reads the files whose secrets are sent as they are. The error names the key of one that is missing or empty.
+func (c *Client) CheckFiles() error {
+	for _, key := range slices.Sorted(maps.Keys(c.secretFiles)) {
+		if _, err := readSecret(key, c.secretFiles[key]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ClockSkew is our clock minus Airflow's, read from the Date header of the

@@ -381,15 +381,11 @@ func TestScopesAreAskedAtOnce(t *testing.T) {
 				for _, err := range client.FinishedTaskInstances(t.Context(), many(200, 0, time.Minute), 1000, func(q []airflow.RunQuestion) { answered += len(q) }) {
 					last = err
 				}
-				want := struct { // ten scopes of 20 runs, four at once
-					answered, requests int
-					took               time.Duration
-				}{200, 10, 3 * time.Second}
-				if fails {
-					want.answered, want.requests, want.took = 60, 4, time.Second
-				}
-				if n, took := len(server.Requests()), time.Since(began); answered != want.answered || n != want.requests || took != want.took || (last != nil) != fails {
-					t.Errorf("%d questions were answered by %d requests in %s, want %+v; %v", answered, n, took, want, last)
+				n, took := len(server.Requests()), time.Since(began)
+				switch { // ten scopes of 20 runs, four at once
+				case !fails && (answered != 200 || n != 10 || took != 3*time.Second || last != nil),
+					fails && (answered != 20*(n-1) || n > 4 || took > time.Second || last == nil): // up to three were under way
+					t.Errorf("%d questions were answered by %d requests in %s; %v", answered, n, took, last)
 				}
 			})
 		})

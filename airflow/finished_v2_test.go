@@ -94,7 +94,7 @@ func TestManualRunsAreAskedForTogetherOnAirflow3(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			server := airflowtest.Start(t, airflowtest.Options{Version: "3.3.2"})
 			questions := append(typed(runType, diagonal(21, 0)), typed("scheduled", []airflow.RunQuestion{question("e", "scheduled", 0, 0)})...)
-			for _, err := range connect(t, server, nil).FinishedTaskInstances(t.Context(), questions, 1000, func([]airflow.RunQuestion) {}) {
+			for _, err := range connect(t, server, oneByOne).FinishedTaskInstances(t.Context(), questions, 1000, func([]airflow.RunQuestion) {}) {
 				t.Fatal(err)
 			}
 			if got, want := scopes(t, server), []string{"1 dags, 1 runs", "20 dags, 20 runs", "1 dags, 1 runs"}; !slices.Equal(got, want) {

@@ -50,6 +50,7 @@ func sentAgain(requests []airflowtest.Request) (again map[int]bool, lost int) {
 // Five impatient scrapers and ten minutes of faults, more to ask than there is a budget for: the bucket holds for what
 // arrives at Airflow, what net/http sends again by itself is paid for, and nothing comes before Retry-After is over.
 func TestTheBudgetHoldsUnderFaults(t *testing.T) {
+	lengthy(t)
 	const burst, perSecond = 5, 0.5
 	for _, version := range []string{"3.3.2", "2.11.2"} {
 		t.Run(version, func(t *testing.T) {

@@ -104,6 +104,9 @@ func (c *Collector) observe(r airflow.Request) {
 	c.telemetry.observe(r)
 }
 
+// CheckFiles reads the files of the configuration that are otherwise read with each request. The error names the key.
+func (c *Collector) CheckFiles() error { return c.client.CheckFiles() }
+
 // Close ends the collection under way, waits for it, and drops the connections
 // to Airflow. A Snapshot after Close tells what was known.
 func (c *Collector) Close() {
@@ -190,6 +193,10 @@ func (c *Collector) plan(f *flight) plan {
 // ask refreshes the planned parts. Without a known version there is nothing to
 // ask, so that one error stands for all parts.
 func (c *Collector) ask(ctx context.Context, f *flight, p plan) outcome {
+	if f.scope == askHealthOnly && c.client.SendsCredentialsAlways() {
+		c.skip(p.all(), c.refused())
+		return refused // nothing at all can be asked without trying them again
+	}
 	if err := c.client.Detect(ctx); err != nil {
 		c.end(p.all(), err)
 		return c.outcome(f, []error{err})

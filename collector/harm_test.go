@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	promconfig "github.com/prometheus/common/config"
+
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow/airflowtest"
 )
 
@@ -80,6 +82,34 @@ func TestRefusedCredentialsAreTriedSeldom(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// Credentials for a proxy go with each request, also with those that Airflow answers to anyone: while they are refused
+// nothing is asked at all, or the proxy would count each scrape.
+func TestCredentialsThatAProxyRefusesAreTriedSeldom(t *testing.T) {
+	for name, change := range map[string]func(*promconfig.HTTPClientConfig){
+		"basic": func(c *promconfig.HTTPClientConfig) {
+			c.BasicAuth = &promconfig.BasicAuth{Username: "exporter", Password: "wrong"}
+		},
+		"bearer": func(c *promconfig.HTTPClientConfig) {
+			c.Authorization = &promconfig.Authorization{Type: "Bearer", Credentials: "wrong"}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, airflowtest.Options{Version: "3.3.2"}, func(o *Options) { change(&o.Airflow.HTTPClient) }, func(w *world) {
+				remove := w.airflow.Inject(nil, airflowtest.Status(401, nil, ""))
+				w.scrapeFor(time.Hour)
+				// At 0 s, 15 s, then 1 min 15 s, 3, 7, 15, 25, 35, 45 and 55 min.
+				if n := len(w.airflow.Requests()); n != 10 {
+					t.Errorf("%d requests in an hour, want 10", n)
+				}
+				w.has(w.scrape(0), "airflow_up 0", `airflow_exporter_collector_error{class="auth",collector="health"} 1`, `airflow_exporter_collector_error{class="auth",collector="pools"} 1`)
+				remove()
+				w.scrapeFor(10 * time.Minute)
+				w.has(w.scrape(0), "airflow_up 1", `airflow_exporter_collector_success{collector="pools"} 1`)
+			})
+		})
 	}
 }
 

@@ -16,6 +16,7 @@ var walkSeed = flag.Uint64("walk.seed", 0, "which random walk to take")
 // Whatever happens, and whenever it is looked at: after a long walk, each
 // attempt was counted once, by the exporter that was there from the beginning and by those that came later.
 func TestEachAttemptIsCountedOnce(t *testing.T) {
+	t.Parallel()
 	steps := 10_000
 	if underRace {
 		steps = 1_000 // races show soon; make test takes the long walk without the detector

@@ -188,6 +188,7 @@ const panicPlace = "AIRFLOW_EXPORTER_TEST_PANIC"
 
 // Wherever a panic comes from, the process lives, each panic is counted, other parts are told, and all is well afterwards.
 func TestPanicsAreCaughtEverywhere(t *testing.T) {
+	t.Parallel()
 	all := places()
 	if name := os.Getenv(panicPlace); name != "" {
 		panicAt(t, all[name])

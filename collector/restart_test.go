@@ -21,6 +21,7 @@ type killTally struct {
 // Airflow is killed at each request of a scrape, comes back at once or later,
 // with its key or without: nothing wrong is told, and the next scrape tells everything.
 func TestAnAirflowThatIsKilledAnywhere(t *testing.T) {
+	t.Parallel()
 	lengthy(t)
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	y := &killTally{}

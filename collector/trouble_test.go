@@ -313,6 +313,7 @@ func TestWhatIsMarkedWithoutHavingRunCounts(t *testing.T) {
 
 // An instance whose attempts Airflow fails to tell is asked for more and more seldom.
 func TestADebtThatCannotBePaidIsAskedForSeldom(t *testing.T) {
+	lengthy(t)
 	eachDialect(t, func(w *world, change func(func(db *airflowtest.Database))) {
 		w.airflow.Inject(airflowtest.On("GET", "/tries"), airflowtest.Status(500, nil, ""))
 		change(func(db *airflowtest.Database) {

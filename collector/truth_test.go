@@ -78,6 +78,7 @@ func (y *tally) add(v verdict) {
 // Whatever goes wrong with whatever is asked for: each sample is the truth, or
 // absent with a flag; and when it is over, everything is told again.
 func TestTruth(t *testing.T) {
+	t.Parallel()
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	kinds := airflowtest.Kinds()
 	total := &tally{kinds: len(kinds)}
