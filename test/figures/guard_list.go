@@ -90,10 +90,6 @@ func guards() []guard {
 			pkg: "./collector", run: "TestLoginsHeal", figure: "C17 late_recoveries",
 		},
 		{
-			name: "secrets that change", file: "collector/backoff.go", old: "now.Before(b.next) && secrets == b.secrets:", new: "now.Before(b.next):",
-			pkg: "./collector", run: "TestLoginsHeal", figure: "C17 late_recoveries",
-		},
-		{
 			name: "the ledger outlives a reload", file: "collector/counts.go", old: "if l.books == nil || l.url != url {", new: "if true {",
 			pkg: ".", run: "TestBadReloadsUnderLoad", figure: "C18 lost_by_reloads",
 		},
