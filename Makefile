@@ -31,8 +31,10 @@ test: rules dashboards ## all that needs Go alone
 		test -z "$$unformatted" || { echo "not formatted by gofmt:" $$unformatted; exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags e2e,bench ./test/...
-	$(GO) test -race -timeout 25m ./...
-	$(MAKE) figures # without the race detector, under which some would take too long
+	@said=$$(mktemp); $(GO) test -race -timeout 25m ./... >$$said 2>&1 & racing=$$!; \
+		$(MAKE) figures; figures=$$?; \
+		wait $$racing; race=$$?; cat $$said; rm -f $$said; \
+		exit $$((race + figures)) # beside each other: most tests take one core. Figures are without the race detector, under which some take too long
 
 rules: $(PROMTOOL) $(AMTOOL) ## the alerting rules: syntax, unit tests, lint, routing
 	$(PROMTOOL) check rules --lint=all --lint-fatal alerts/airflow.rules.yml
