@@ -195,15 +195,17 @@ func (g *guard) scan(out, in []byte) []byte {
 		}
 		c := in[i]
 		i++
-		// The first letters of the words that must be replaced; no other JSON word begins with them.
-		if len(g.word) > 0 || c == 'N' || c == 'I' || c == '-' {
-			if isLetter(c) || (c == '-' && len(g.word) == 0) {
-				if len(g.word) <= len("-Infinity") {
-					g.word = append(g.word, c)
-					continue
-				}
+		if len(g.word) > 0 {
+			if isLetter(c) && len(g.word) <= len("-Infinity") {
+				g.word = append(g.word, c)
+				continue
 			}
 			out = g.flushWord(out)
+		}
+		// The first letters of the words that must be replaced; no other JSON word begins with them.
+		if c == 'N' || c == 'I' || c == '-' {
+			g.word = append(g.word, c)
+			continue
 		}
 		if g.between(c); g.end != nil {
 			return nil

@@ -76,6 +76,7 @@ func errorText(err error) string {
 func FuzzGuardKeepsValidJSON(f *testing.F) {
 	f.Add([]byte(`{"a": [1, -2.5e7, "NaN\"", null, true]}`))
 	f.Add([]byte(`[NaN, -Infinity, Infinity]`))
+	f.Add([]byte(`[--NaN, -a, 1NaN, -]`))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		out, err := io.ReadAll(newGuard(iotest.OneByteReader(strings.NewReader(string(in))), 1<<20))
 		if err != nil {
