@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -123,14 +122,7 @@ func (c *Client) SendsCredentialsAlways() bool {
 }
 
 // CheckFiles reads the files whose secrets are sent as they are. The error names the key of one that is missing or empty.
-func (c *Client) CheckFiles() error {
-	for _, key := range slices.Sorted(maps.Keys(c.secretFiles)) {
-		if _, err := readSecret(key, c.secretFiles[key]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+func (c *Client) CheckFiles() error { return c.secretFiles.read() }
 
 // ClockSkew is our clock minus Airflow's, read from the Date header of the
 // newest answer, which tells it to two seconds: zero for clocks that agree as far

@@ -51,7 +51,7 @@ func (n *names) of(b []byte) string {
 	if !ok {
 		s = string(b)
 	}
-	if n.bytes+len(s) > maxYoung || n.young == nil {
+	if n.bytes+len(s)+perName > maxYoung || n.young == nil {
 		n.turn()
 	}
 	n.young[s] = s

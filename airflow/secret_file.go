@@ -76,9 +76,17 @@ func secretFilesOf(h *promconfig.HTTPClientConfig) secretFiles {
 
 // check keeps a request from being sent with an empty secret.
 func (f secretFiles) check(k *call) error {
-	for key, path := range f {
-		if _, err := readSecret(key, path); err != nil {
-			return k.errorf(ClassAuth, err, "%v", err)
+	if err := f.read(); err != nil {
+		return k.errorf(ClassAuth, err, "%v", err)
+	}
+	return nil
+}
+
+// read reads all of them. The error names the key of the first that is missing or empty.
+func (f secretFiles) read() error {
+	for _, key := range slices.Sorted(maps.Keys(f)) {
+		if _, err := readSecret(key, f[key]); err != nil {
+			return err
 		}
 	}
 	return nil
