@@ -15,6 +15,8 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -202,6 +204,7 @@ type exporter struct {
 	ledger    *collector.Ledger
 	registry  *prometheus.Registry // what is not a collector's: build, process, telemetry
 
+	collected func()          // see collector.Options
 	hurry     context.Context // ends when scrapes must not wait for Airflow any more
 	hurryUp   context.CancelFunc
 	reloading sync.Mutex // one reload at a time
@@ -256,7 +259,7 @@ func (e *exporter) build() (*collector.Collector, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := collector.New(collector.Options{Config: cfg.Collector, Dags: cfg.Dags, Airflow: cfg.Airflow, Telemetry: e.telemetry, Ledger: e.ledger, Logger: e.logger})
+	c, err := collector.New(collector.Options{Config: cfg.Collector, Dags: cfg.Dags, Airflow: cfg.Airflow, Telemetry: e.telemetry, Ledger: e.ledger, Logger: e.logger, Collected: e.collected})
 	if err != nil {
 		return nil, err
 	}
@@ -291,6 +294,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	}
 	logger, webLogger := newLoggers(f, stderr)
 	e := newExporter(f, getenv, logger)
+	if getenv("GOGC") == "" {
+		// A third less memory, for a tenth more of our own CPU: much of what a collection needs is garbage after it.
+		debug.SetGCPercent(50)
+		e.collected = runtime.GC
+	}
 	if f.check {
 		c, err := e.build()
 		if err != nil {

@@ -110,7 +110,7 @@ func (p *blockedPart) fetch(ctx context.Context, client *airflow.Client, known f
 	if err != nil {
 		return nil, err
 	}
-	if unfinished.tasks == nil {
+	if !unfinished.listed {
 		return &blockedValue{}, nil
 	}
 	p.paused = dags.paused()

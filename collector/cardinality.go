@@ -88,7 +88,7 @@ func (l *Ledger) admits(v *vector, labels []string) bool {
 		}
 		all += w.lines + 2*w.cost // for those of other, which may still come
 		tasks += w.taskLines
-		if w.histogram {
+		if w.histograms != nil {
 			histograms += w.lines
 			taskHistograms += w.taskLines
 		}
@@ -96,9 +96,9 @@ func (l *Ledger) admits(v *vector, labels []string) bool {
 	forTasks := l.maxSeries - l.setAside()
 	switch ofTask := v.ofTask(labels); {
 	case all+cost > l.maxSeries*3/4,
-		v.histogram && histograms+cost > l.maxSeries*3/8,
+		v.histograms != nil && histograms+cost > l.maxSeries*3/8,
 		ofTask && tasks+cost > forTasks*3/4,
-		ofTask && v.histogram && taskHistograms+cost > forTasks*3/8:
+		ofTask && v.histograms != nil && taskHistograms+cost > forTasks*3/8:
 		return false
 	}
 	return true
@@ -159,7 +159,7 @@ func (l *Ledger) size() ledgerSize {
 			continue
 		}
 		s.dropped[v.id] = v.dropped
-		if v.histogram {
+		if v.histograms != nil {
 			histograms += v.lines
 			if v.task < 0 {
 				perDag += v.cost

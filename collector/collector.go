@@ -21,6 +21,8 @@ type Options struct {
 	Telemetry *Telemetry // shared by the collectors before and after a reload
 	Ledger    *Ledger    // likewise
 	Logger    log.Logger
+	// Collected is called at the end of each collection when it is not nil: most of what that needed is garbage then.
+	Collected func()
 }
 
 const (
@@ -37,6 +39,7 @@ type Collector struct {
 	telemetry *Telemetry
 	ledger    *Ledger
 	report    reporter
+	collected func()
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -63,7 +66,7 @@ func New(o Options) (*Collector, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Collector{cfg: o.Config, telemetry: o.Telemetry, ledger: o.Ledger, report: reporter{logger: o.Logger}}
+	c := &Collector{cfg: o.Config, telemetry: o.Telemetry, ledger: o.Ledger, report: reporter{logger: o.Logger}, collected: o.Collected}
 	o.Airflow.Observe = c.observe
 	client, err := airflow.New(o.Airflow)
 	if err != nil {
@@ -124,12 +127,18 @@ func (c *Collector) Close() {
 // collect refreshes what is due and within the scope of f.
 func (c *Collector) collect(f *flight) {
 	o := unreachable
-	defer func() { c.land(f, o) }()
+	defer func() {
+		c.land(f, o)
+		if c.collected != nil {
+			c.guard(nil, c.collected)
+		}
+	}()
 	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.CollectionTimeout)
 	defer cancel()
 	c.guard(c.parts, func() {
 		f.secrets = c.client.Secrets()
 		o = c.ask(ctx, f, c.plan(f))
+		c.drop()
 	})
 	if c.ctx.Err() == nil {
 		c.guard(nil, func() { c.report.collection(c.results()) })
@@ -144,6 +153,17 @@ func (c *Collector) guard(parts []*partState, f func()) {
 	}
 	_ = c.telemetry.safely(func() error { c.end(parts, err); return nil })
 	_ = c.telemetry.safely(func() error { c.report.bug(err); return nil }) // the logger itself may be to blame
+}
+
+// drop drops what no other collection needs.
+func (c *Collector) drop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.parts {
+		if v, ok := s.value.(largeValue); ok {
+			v.drop()
+		}
+	}
 }
 
 // plan is which parts a collection asks first, which after those, stage by

@@ -25,8 +25,10 @@ type Ledger struct {
 	fresh map[*series]struct{} // those whose counts are held back
 	held  int                  // how many counts those are
 
-	version uint64 // of what is told; it grows with each change
-	kept    keptFamilies
+	version  uint64 // of what there is to tell; it grows with each change, and is never 0
+	gathered uint64 // which version was gathered last, and
+	told     []*dto.MetricFamily
+	shared   shared // of counters
 
 	maxSeries int
 	gauges    *gaugeLimit // what fits beside the counters and histograms
@@ -49,15 +51,12 @@ type histogramShape struct {
 
 // vector is a metric family of the ledger.
 type vector struct {
-	prometheus.Collector
-	// counter returns how to count into a series, which exists from then on, at 0.
-	counter func(labels []string) func(float64)
-	drop    func(labels ...string) bool
-	series  map[string]*series // by label set; those without room lead to that of other
+	histograms histogramVec       // nil: counters
+	series     map[string]*series // by label set; those without room lead to that of other
+	sorted     []*series          // that are counters; nil: some came or went
 
 	id        metricID
-	dag, task int // where these labels are; -1: nowhere
-	histogram bool
+	dag, task int  // where these labels are; -1: nowhere
 	pairs     bool // success and failed are born together
 	cost      int  // series of a label set, buckets included
 	lines     int  // series in all
@@ -65,6 +64,13 @@ type vector struct {
 	dropped   int  // series of label sets that have none of their own
 
 	remembered int // bytes of the label sets in series that have none of their own
+}
+
+// histogramVec is a prometheus.HistogramVec.
+type histogramVec interface {
+	prometheus.Collector
+	WithLabelValues(labels ...string) prometheus.Observer
+	DeleteLabelValues(labels ...string) bool
 }
 
 // ofTask reports whether a label set is that of a single task.
@@ -97,6 +103,7 @@ func (v *vector) folded(labels []string) []string {
 func NewLedger() *Ledger {
 	l := &Ledger{
 		fresh:    map[*series]struct{}{},
+		shared:   newShared(),
 		finished: newCounter(taskInstancesFinished), retries: newCounter(taskRetries), started: newCounter(taskInstancesStarted),
 		runsFinished: newCounter(dagRunsFinished),
 	}
@@ -105,11 +112,8 @@ func NewLedger() *Ledger {
 }
 
 func newCounter(id metricID) *vector {
-	vec := prometheus.NewCounterVec(counterOpts(id), table[id].Labels)
 	return &vector{
-		Collector: vec, drop: vec.DeleteLabelValues, series: map[string]*series{},
-		counter: func(labels []string) func(float64) { return vec.WithLabelValues(labels...).Add },
-		id:      id, dag: dagLabel[id], task: taskLabel[id], cost: 1,
+		series: map[string]*series{}, id: id, dag: dagLabel[id], task: taskLabel[id], cost: 1,
 		pairs: id == taskInstancesFinished || id == dagRunsFinished,
 	}
 }
@@ -131,11 +135,9 @@ func newHistogram(id metricID, cfg *Config, buckets []time.Duration) *vector {
 		o.NativeHistogramBucketFactor = 1.1
 		o.NativeHistogramMaxBucketNumber = 160
 	}
-	vec := prometheus.NewHistogramVec(o, labels)
 	return &vector{
-		Collector: vec, drop: vec.DeleteLabelValues, series: map[string]*series{},
-		counter: func(labels []string) func(float64) { return vec.WithLabelValues(labels...).Observe },
-		id:      id, dag: slices.Index(labels, "dag_id"), task: slices.Index(labels, "task_id"), histogram: true, cost: cost,
+		histograms: prometheus.NewHistogramVec(o, labels), series: map[string]*series{},
+		id: id, dag: slices.Index(labels, "dag_id"), task: slices.Index(labels, "task_id"), cost: cost,
 	}
 }
 
@@ -193,12 +195,6 @@ func (l *Ledger) open(url string) *books {
 	return l.books
 }
 
-func (l *Ledger) vectors() []*vector {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.families()
-}
-
 // families are all vectors. Ledger.mu must be held.
 func (l *Ledger) families() []*vector {
 	all := []*vector{l.finished, l.retries, l.started, l.runsFinished}
@@ -208,27 +204,31 @@ func (l *Ledger) families() []*vector {
 	return all
 }
 
-// Describe implements prometheus.Collector.
-func (*Ledger) Describe(ch chan<- *prometheus.Desc) {
-	for _, desc := range descs[ledgerBegin:ledgerEnd] {
-		ch <- desc
-	}
-}
-
-// Gather implements prometheus.Gatherer. The families are those of an earlier call when nothing was counted since.
+// Gather implements prometheus.Gatherer. What comes is that of an earlier call when nothing was counted since, and never changed.
 func (l *Ledger) Gather() ([]*dto.MetricFamily, error) {
 	l.release(time.Now())
 	l.mu.Lock()
-	version := l.version
-	l.mu.Unlock()
-	return l.kept.of(version, l)
-}
-
-// Collect implements prometheus.Collector.
-func (l *Ledger) Collect(ch chan<- prometheus.Metric) {
-	for _, v := range l.vectors() {
-		v.Collect(ch)
+	defer l.mu.Unlock()
+	if l.gathered == l.version {
+		return l.told, nil
 	}
+	registry := prometheus.NewRegistry()
+	var told []*dto.MetricFamily
+	for _, v := range l.families() {
+		if v.histograms != nil {
+			registry.MustRegister(v.histograms)
+			continue
+		}
+		if counters := v.counters(); counters != nil {
+			told = append(told, counters)
+		}
+	}
+	histograms, err := registry.Gather()
+	told = append(told, histograms...)
+	if err == nil {
+		l.gathered, l.told = l.version, told
+	}
+	return told, err
 }
 
 // of returns a series of v, which exists from now on. Ledger.mu must be held.
@@ -254,7 +254,12 @@ func (l *Ledger) of(v *vector, labels ...string) *series {
 	}
 	l.born++
 	l.version++
-	s := &series{key: key, count: v.counter(labels), number: l.born}
+	s := &series{key: key, pending: &pending{number: l.born}}
+	if v.histograms != nil {
+		s.histogram = v.histograms.WithLabelValues(labels...)
+	} else {
+		s.counter, v.sorted = l.shared.newCounter(v.id, labels, time.Now()), nil
+	}
 	v.series[key] = s
 	v.born(labels, 1)
 	l.fresh[s] = struct{}{}
@@ -357,6 +362,7 @@ func (l *Ledger) forget(gone func(dagID string) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.version++
+	l.shared = newShared() // those of names that are gone, too
 	l.gauges.forget(gone)
 	for _, v := range l.families() {
 		if v.dag < 0 {
@@ -373,7 +379,10 @@ func (l *Ledger) forget(gone func(dagID string) bool) {
 			}
 			switch {
 			case s.key == key:
-				v.drop(labels...)
+				if v.histograms != nil {
+					v.histograms.DeleteLabelValues(labels...)
+				}
+				v.sorted = nil
 				v.born(labels, -1)
 				l.withdraw(s)
 			case v.task < 0 || labels[v.task] != other:

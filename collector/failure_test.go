@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow/airflowtest"
@@ -306,11 +306,13 @@ func TestExpositionIsLintedAndDeclared(t *testing.T) {
 		w.airflow.Update(func(db *airflowtest.Database) { db.TaskInstance(key).Fail() })
 		w.scrape(0)
 		known := w.collector.Snapshot(t.Context()).render()
-		all := gatherers{w.registry}
-		for _, from := range []prometheus.Collector{w.collector.ledger, known, known.fitted} {
-			registry := prometheus.NewPedanticRegistry()
-			registry.MustRegister(from)
-			all = append(all, registry)
+		counted, err := w.collector.ledger.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := gatherers{w.registry, checkedFamilies(t, counted)}
+		for _, families := range [][]*dto.MetricFamily{known.gather(), known.fitted.gathered()} {
+			all = append(all, checkedFamilies(t, families))
 		}
 		problems, err := testutil.GatherAndLint(all)
 		if err != nil || len(problems) > 0 {

@@ -4,41 +4,42 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/proto"
 )
 
-// gatherAll gathers what a collector collects, with all checks of a registry.
-func gatherAll(from prometheus.Collector) ([]*dto.MetricFamily, error) {
-	registry := prometheus.NewRegistry()
-	if err := registry.Register(from); err != nil {
-		return nil, err
-	}
-	return registry.Gather()
+// Gauges and counters are made as they are handed to an encoder. A registry, which makes them of metrics of its own each
+// time and checks them all again, takes more time than all else in a scrape, and metrics with labels of their own most of
+// the memory. What was handed out may be in use by several scrapes, and is never changed.
+
+// family is a metric family of the table, whose series it sorts as a registry does.
+func family(id metricID, kind dto.MetricType, series []*dto.Metric) *dto.MetricFamily {
+	slices.SortFunc(series, compareLabels)
+	return sortedFamily(id, kind, series)
 }
 
-// keptFamilies are what a collector told last. A registry takes most of the time of a scrape, so what has not changed is
-// not gathered again. What is kept is handed to several scrapes, and never changed.
-type keptFamilies struct {
-	mu      sync.Mutex // guards what follows, and lets one scrape gather for all
-	version uint64
-	list    []*dto.MetricFamily
+func sortedFamily(id metricID, kind dto.MetricType, series []*dto.Metric) *dto.MetricFamily {
+	return &dto.MetricFamily{Name: proto.String(table[id].Name), Help: proto.String(table[id].Help), Type: kind.Enum(), Metric: series}
 }
 
-// of returns what a collector tells in a version, of which there is none that is 0.
-func (k *keptFamilies) of(version uint64, from prometheus.Collector) ([]*dto.MetricFamily, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.version == version {
-		return k.list, nil
+// gaugesByFamily are series of gauges that are told together.
+type gaugesByFamily [metricCount][]*dto.Metric
+
+func (g *gaugesByFamily) add(samples []gaugeSample) {
+	for i := range samples {
+		g[samples[i].id] = append(g[samples[i].id], samples[i].metric)
 	}
-	list, err := gatherAll(from)
-	if err == nil {
-		k.version, k.list = version, list
+}
+
+func (g *gaugesByFamily) families() (all []*dto.MetricFamily) {
+	for id, series := range g {
+		if len(series) > 0 {
+			all = append(all, family(metricID(id), dto.MetricType_GAUGE, series))
+		}
 	}
-	return list, err
+	return all
 }
 
 // gatherers gather one after the other, as prometheus.Gatherers do, but for families that have none in common, which it

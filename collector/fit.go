@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 )
 
@@ -62,21 +61,29 @@ type gaugeLimit struct {
 // that tells of it may be back soon.
 type seats map[string]int
 
-// fit is what the gauges of all parts come to. It is a prometheus.Collector.
+// fit is what the gauges by DAG of all parts come to.
 type fit struct {
-	parts   []*exposition
-	whole   bool                // all of their gauges by DAG are part of it
-	metrics []prometheus.Metric // or else these
+	whole   []*exposition // all of their gauges
+	some    []gaugeSample // and these
 	dropped map[metricID]int
 
 	// gathered are its families, which are gathered once.
-	gathered func() ([]*dto.MetricFamily, error)
+	gathered func() []*dto.MetricFamily
 }
 
-func newFit(parts []*exposition) *fit {
-	f := &fit{parts: parts, dropped: map[metricID]int{}}
-	f.gathered = sync.OnceValues(func() ([]*dto.MetricFamily, error) { return gatherAll(f) })
+func newFit() *fit {
+	f := &fit{dropped: map[metricID]int{}}
+	f.gathered = sync.OnceValue(f.families)
 	return f
+}
+
+func (f *fit) families() []*dto.MetricFamily {
+	var g gaugesByFamily
+	for _, part := range f.whole {
+		g.add(part.byDag)
+	}
+	g.add(f.some)
+	return g.families()
 }
 
 // freeShare is which part of the room stays free.
@@ -142,8 +149,8 @@ func (g *gaugeLimit) fit(parts []*exposition, size ledgerSize) *fit {
 		g.tight = wanted > room-size.lines
 	}
 	if !g.tight {
-		g.newest = newFit(g.of)
-		g.newest.whole = true
+		g.newest = newFit()
+		g.newest.whole = g.of
 		g.seatAll(parts)
 		return g.newest
 	}
@@ -155,7 +162,7 @@ func (g *gaugeLimit) fit(parts []*exposition, size ledgerSize) *fit {
 func (g *gaugeLimit) seatAll(parts []*exposition) {
 	for _, part := range parts {
 		for i := range part.byDag {
-			id := part.byDag[i].labels[dagLabel[part.byDag[i].id]]
+			id := part.byDag[i].dagID()
 			for _, s := range []seats{g.named, g.detail} {
 				if _, ok := s[id]; !ok && id != other {
 					s[id] = g.fits
@@ -173,27 +180,47 @@ type dagGauges struct {
 }
 
 // folded is what gauges come to that are summed up, by label set.
-type folded map[string]*gaugeSample
+type folded map[string]*remainder
+
+type remainder struct {
+	id     metricID
+	labels []string
+	value  float64
+}
 
 // add adds a gauge as one with other labels, if it can be summed up.
-func (f folded) add(s *gaugeSample, labels []string) {
-	combine := remainders[s.id]
+func (f folded) add(id metricID, value float64, labels []string) {
+	combine := remainders[id]
 	if combine == nil {
 		return
 	}
-	key := table[s.id].Name + separator + keyOfLabels(labels)
+	key := table[id].Name + separator + keyOfLabels(labels)
 	if old := f[key]; old != nil {
-		old.value = combine(old.value, s.value)
+		old.value = combine(old.value, value)
 		return
 	}
-	f[key] = &gaugeSample{id: s.id, labels: labels, value: s.value}
+	f[key] = &remainder{id, labels, value}
 }
 
 // with is the label set of a gauge with another value of the label at index i.
 func (s *gaugeSample) with(i int, value string) []string {
-	labels := slices.Clone(s.labels)
+	labels := labelsOf(s.id, s.metric)
 	labels[i] = value
 	return labels
+}
+
+func (s *gaugeSample) value() float64 { return s.metric.GetGauge().GetValue() }
+
+// dagID and taskID are those labels; a family without a task_id has an empty one.
+func (s *gaugeSample) dagID() string  { return s.labelAt(dagLabel[s.id]) }
+func (s *gaugeSample) taskID() string { return s.labelAt(taskLabel[s.id]) }
+
+// labelAt is the value of the label that is at index i of the table; empty if there is none.
+func (s *gaugeSample) labelAt(i int) string {
+	if at := slices.Index(labelOrder[s.id], i); at >= 0 {
+		return s.metric.GetLabel()[at].GetValue()
+	}
+	return ""
 }
 
 // squeeze decides which DAGs have room.
@@ -214,7 +241,8 @@ func (g *gaugeLimit) squeeze(parts []*exposition, room int) *fit {
 	ids = slices.DeleteFunc(ids, func(id string) bool { return !g.named.has(id) })
 	q.admit(ids, g.detail, func(id string) int { return len(dags[id].tasks) - len(dags[id].folded) })
 
-	f := newFit(parts)
+	f := newFit()
+	pairs := labelPairs{}
 	rest = folded{}
 	for id, d := range dags {
 		switch {
@@ -233,9 +261,9 @@ func (g *gaugeLimit) squeeze(parts []*exposition, room int) *fit {
 			continue
 		}
 		f.drop(d.tasks)
-		f.takeFolded(d.folded)
+		f.takeFolded(d.folded, pairs)
 	}
-	f.takeFolded(rest)
+	f.takeFolded(rest, pairs)
 	return f
 }
 
@@ -244,15 +272,15 @@ func byDag(parts []*exposition) map[string]*dagGauges {
 	for _, part := range parts {
 		for i := range part.byDag {
 			s := &part.byDag[i]
-			id := s.labels[dagLabel[s.id]]
+			id := s.dagID()
 			d := dags[id]
 			if d == nil {
 				d = &dagGauges{folded: folded{}}
 				dags[id] = d
 			}
-			if task := taskLabel[s.id]; task >= 0 && s.labels[task] != "" {
+			if s.taskID() != "" {
 				d.tasks = append(d.tasks, s)
-				d.folded.add(s, s.with(task, other))
+				d.folded.add(s.id, s.value(), s.with(taskLabel[s.id], other))
 				continue
 			}
 			d.own = append(d.own, s)
@@ -264,10 +292,12 @@ func byDag(parts []*exposition) map[string]*dagGauges {
 // addTo sums up a DAG with others.
 func (d *dagGauges) addTo(rest folded) {
 	for _, s := range d.own {
-		rest.add(s, s.with(dagLabel[s.id], other))
+		rest.add(s.id, s.value(), s.with(dagLabel[s.id], other))
 	}
-	for _, s := range d.folded {
-		rest.add(s, s.with(dagLabel[s.id], other))
+	for _, r := range d.folded {
+		labels := slices.Clone(r.labels)
+		labels[dagLabel[r.id]] = other
+		rest.add(r.id, r.value, labels)
 	}
 }
 
@@ -325,45 +355,18 @@ func has(set map[string]struct{}, id string) bool {
 
 func (f *fit) take(samples []*gaugeSample) {
 	for _, s := range samples {
-		f.metrics = append(f.metrics, s.metric)
+		f.some = append(f.some, *s)
 	}
 }
 
-func (f *fit) takeFolded(samples folded) {
-	for _, s := range samples {
-		m, err := prometheus.NewConstMetric(descs[s.id], prometheus.GaugeValue, s.value, s.labels...)
-		if err != nil {
-			panic(err) // the same labels were accepted before
-		}
-		f.metrics = append(f.metrics, m)
+func (f *fit) takeFolded(of folded, pairs labelPairs) {
+	for _, r := range of {
+		f.some = append(f.some, newGauge(r.id, r.value, pairs.of(r.id, r.labels)))
 	}
 }
 
 func (f *fit) drop(samples []*gaugeSample) {
 	for _, s := range samples {
 		f.dropped[s.id]++
-	}
-}
-
-// Describe implements prometheus.Collector.
-func (*fit) Describe(ch chan<- *prometheus.Desc) {
-	for _, desc := range descs[:ledgerBegin] {
-		ch <- desc
-	}
-}
-
-// Collect implements prometheus.Collector.
-func (f *fit) Collect(ch chan<- prometheus.Metric) {
-	for _, part := range f.parts {
-		part.Collect(ch)
-		if !f.whole {
-			continue
-		}
-		for i := range part.byDag {
-			ch <- part.byDag[i].metric
-		}
-	}
-	for _, m := range f.metrics {
-		ch <- m
 	}
 }

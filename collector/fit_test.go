@@ -7,9 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
-
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
 )
 
@@ -22,37 +19,21 @@ func TestEveryGaugeByDagHasARemainder(t *testing.T) {
 	}
 }
 
-// written are metrics with what they hold.
-func written(t *testing.T, collect func(chan<- prometheus.Metric)) map[prometheus.Metric]*dto.Metric {
-	t.Helper()
-	ch := make(chan prometheus.Metric, 100_000)
-	collect(ch)
-	close(ch)
-	all := map[prometheus.Metric]*dto.Metric{}
-	for m := range ch {
-		all[m] = &dto.Metric{}
-		if err := m.Write(all[m]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return all
-}
-
 // fitted are the values of the gauges that had room, by family and labels.
 func fitted(t *testing.T, f *fit) map[string]float64 {
 	t.Helper()
 	values := map[string]float64{}
-	for m, d := range written(t, f.Collect) {
-		name := m.Desc().String()
-		_, name, _ = strings.Cut(name, `fqName: "`)
-		name, _, _ = strings.Cut(name, `"`)
-		for _, l := range d.GetLabel() {
-			name += " " + l.GetValue()
+	for _, family := range f.gathered() {
+		for _, d := range family.GetMetric() {
+			name := family.GetName()
+			for _, l := range d.GetLabel() {
+				name += " " + l.GetValue()
+			}
+			if _, again := values[name]; again {
+				t.Errorf("%s is there twice", name)
+			}
+			values[name] = d.GetGauge().GetValue()
 		}
-		if _, again := values[name]; again {
-			t.Errorf("%s is there twice", name)
-		}
-		values[name] = d.GetGauge().GetValue()
 	}
 	return values
 }
@@ -245,10 +226,9 @@ func tinyLedger(maxSeries, dags int) *Ledger {
 }
 
 // counts are the counters of a family, by labels.
-func counts(t *testing.T, v *vector) map[string]float64 {
-	t.Helper()
+func counts(v *vector) map[string]float64 {
 	values := map[string]float64{}
-	for _, d := range written(t, v.Collect) {
+	for _, d := range v.counters().GetMetric() {
 		var labels []string
 		for _, l := range d.GetLabel() {
 			labels = append(labels, l.GetValue())
@@ -271,7 +251,7 @@ func TestACounterIsItsOwnOrOthersFromBirth(t *testing.T) {
 	for i := range tasks {
 		l.sight(task("big", i))
 	}
-	before := counts(t, l.finished)
+	before := counts(l.finished)
 	if v, ok := before["big success __other__"]; !ok || v != 0 {
 		t.Fatalf("other is not there at 0: %v", v)
 	}
@@ -282,11 +262,11 @@ func TestACounterIsItsOwnOrOthersFromBirth(t *testing.T) {
 	for i := range tasks {
 		l.countFinished(task("big", i), airflow.StateSuccess)
 	}
-	if v := counts(t, l.finished)["big success __other__"]; v != 0 {
+	if v := counts(l.finished)["big success __other__"]; v != 0 {
 		t.Errorf("other counts before increase() can see it: %v", v)
 	}
 	l.release(start.Add(time.Minute))
-	after := counts(t, l.finished)
+	after := counts(l.finished)
 	sum := 0.0
 	for labels, n := range after {
 		if _, ok := before[labels]; !ok {
@@ -313,7 +293,7 @@ func TestACounterIsItsOwnOrOthersFromBirth(t *testing.T) {
 	last := task("big", tasks-1)
 	l.sight(last)
 	l.countFinished(last, airflow.StateSuccess)
-	if now := counts(t, l.finished); len(now) != len(before) || now["big success __other__"] != after["big success __other__"]+1 {
+	if now := counts(l.finished); len(now) != len(before) || now["big success __other__"] != after["big success __other__"]+1 {
 		t.Errorf("%d series, other has %v", len(now), now["big success __other__"])
 	}
 	l.forget(func(id string) bool { return id == "big" })
@@ -321,7 +301,7 @@ func TestACounterIsItsOwnOrOthersFromBirth(t *testing.T) {
 		t.Errorf("after the DAG is gone: %+v", s)
 	}
 	l.sight(last)
-	if now := counts(t, l.finished); len(now) != 2 || now["big success task1999"] != 0 {
+	if now := counts(l.finished); len(now) != 2 || now["big success task1999"] != 0 {
 		t.Errorf("reborn: %v", now)
 	}
 }
@@ -345,9 +325,9 @@ func TestOtherOutlivesItsDags(t *testing.T) {
 	now := time.Now()
 	l.deliver(l.births(), now)
 	l.release(now.Add(time.Hour))
-	runs := counts(t, l.runsFinished)
+	runs := counts(l.runsFinished)
 	l.forget(func(string) bool { return true })
-	after := counts(t, l.runsFinished)
+	after := counts(l.runsFinished)
 	if n := after["__other__ manual success"]; len(after) != 2 || n == 0 || n != runs["__other__ manual success"] {
 		t.Errorf("other had %v, has %v", runs["__other__ manual success"], after)
 	}

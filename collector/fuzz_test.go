@@ -9,7 +9,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	prommodel "github.com/prometheus/common/model"
@@ -104,11 +103,13 @@ func FuzzExposition(f *testing.F) {
 		}
 		ledger.deliver(ledger.births(), at)
 		known := snapshot.render()
+		counted, err := ledger.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
 		var all gatherers
-		for _, from := range []prometheus.Collector{known, known.fitted, ledger} {
-			registry := prometheus.NewPedanticRegistry()
-			registry.MustRegister(from)
-			all = append(all, registry)
+		for _, families := range [][]*dto.MetricFamily{known.gather(), known.fitted.gathered(), counted} {
+			all = append(all, checkedFamilies(t, families))
 		}
 		families, err := all.Gather()
 		if err != nil {

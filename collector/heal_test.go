@@ -218,7 +218,7 @@ func (w *healWorld) meet(i *incident, scrapes int) {
 		v, n := w.judged(i)
 		w.blame(i.name, v)
 		logins += n
-		noticed = noticed || i.mayFlag == nil || !w.last.parts[i.mayFlag[0]].success
+		noticed = noticed || i.mayFlag == nil || slices.ContainsFunc(i.mayFlag, func(part string) bool { return !w.last.parts[part].success })
 	}
 	end()
 	v, n := w.judged(&incident{})

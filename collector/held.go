@@ -1,6 +1,11 @@
 package collector
 
-import "time"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+)
 
 // maxHeld is how many counts are held back at most, 8 bytes each. So many come
 // together only when no scrape completes for long, and then none is spoilt.
@@ -11,44 +16,61 @@ const maxHeld = 1_000_000
 // see the first sample of a series.
 type series struct {
 	key       string
-	count     func(float64)
-	number    int       // in the order of birth
+	counter   *dto.Metric         // as it was told last; nil: it is
+	histogram prometheus.Observer // of a vector
+	pending   *pending            // nil: nothing is held back any more
+}
+
+// pending is what a series holds back.
+type pending struct {
+	number    int       // of the series in the order of birth
 	delivered time.Time // zero: not yet
-	open      bool
 	held      []float64
+}
+
+// count counts at once. Ledger.mu must be held.
+func (s *series) count(x float64) {
+	if s.histogram != nil {
+		s.histogram.Observe(x)
+		return
+	}
+	s.counter = added(s.counter, x)
 }
 
 // add counts into a series of v, now or when it is released. Ledger.mu must be held.
 func (l *Ledger) add(x float64, v *vector, labels ...string) {
 	s := l.of(v, labels...)
-	if !s.open && l.held >= maxHeld {
+	if s.pending != nil && l.held >= maxHeld {
 		l.publish(s)
 	}
-	if s.open {
+	if s.pending == nil {
 		s.count(x)
 		l.version++
 		return
 	}
-	s.held = append(s.held, x)
+	s.pending.held = append(s.pending.held, x)
 	l.held++
 }
 
 // publish counts what a series held back, which holds nothing back from now on. Ledger.mu must be held.
 func (l *Ledger) publish(s *series) {
-	held := s.held
-	l.withdraw(s) // first: what is counted twice is worse than what is lost
-	s.open = true
+	held := l.withdraw(s) // first: what is counted twice is worse than what is lost
 	l.version++
 	for _, x := range held {
 		s.count(x)
 	}
 }
 
-// withdraw drops what a series held back. Ledger.mu must be held.
-func (l *Ledger) withdraw(s *series) {
-	l.held -= len(s.held)
-	s.held = nil
+// withdraw takes what a series held back, which holds nothing back any more. Ledger.mu must be held.
+func (l *Ledger) withdraw(s *series) []float64 {
+	if s.pending == nil {
+		return nil
+	}
+	held := s.pending.held
+	l.held -= len(held)
+	s.pending = nil
 	delete(l.fresh, s)
+	return held
 }
 
 // release counts what was held back long enough.
@@ -56,7 +78,7 @@ func (l *Ledger) release(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for s := range l.fresh {
-		if s.delivered.IsZero() || now.Sub(s.delivered) < l.hold {
+		if p := s.pending; p.delivered.IsZero() || now.Sub(p.delivered) < l.hold {
 			continue
 		}
 		l.publish(s)
@@ -75,8 +97,8 @@ func (l *Ledger) deliver(births int, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for s := range l.fresh {
-		if s.delivered.IsZero() && s.number <= births {
-			s.delivered = now
+		if p := s.pending; p.delivered.IsZero() && p.number <= births {
+			p.delivered = now
 		}
 	}
 }

@@ -237,7 +237,7 @@ func (b *books) listUnfinished(v *taskInstancesValue) {
 	defer b.mu.Unlock()
 	first := !b.begun // what came before is settled, and what runs was started before
 	b.begun = true
-	if v.tasks == nil || !v.at.After(b.openAt) {
+	if !v.listed || !v.at.After(b.openAt) {
 		return
 	}
 	now := make(map[airflow.TaskInstanceRef]sighting, len(v.rows))

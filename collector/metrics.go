@@ -5,7 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/proto"
 )
 
 // Metric declares one metric family. The exposition, the README's table and
@@ -158,59 +159,63 @@ var table = [metricCount]Metric{
 // Metrics returns the declarations of all families, in the order of the README's table.
 func Metrics() []Metric { return slices.Clone(table[:]) }
 
-// descs are the descriptors that belong to the table.
-var descs = describeTable()
-
-func describeTable() [metricCount]*prometheus.Desc {
-	var d [metricCount]*prometheus.Desc
-	for i, m := range table {
-		d[i] = prometheus.NewDesc(m.Name, m.Help, m.Labels, nil)
-	}
-	return d
-}
-
-// exposition collects series, each label set once, so that a mistake in one
-// part can never spoil the scrape. It is a prometheus.Collector of those without a dag_id.
+// exposition collects gauges, each label set once, so that a mistake in one
+// part can never spoil the scrape.
 type exposition struct {
-	seen     map[string]struct{} // label sets, with the name of their family; nil when there will be no more
-	metrics  []prometheus.Metric // of families without dag_id
-	byDag    []gaugeSample       // of those with one
-	totals   int                 // metrics that count towards the limit on series
+	seen     map[labelSet]struct{}
+	labels   labelPairs
+	others   []gaugeSample // of families without dag_id
+	byDag    []gaugeSample // of those with one
+	totals   int           // metrics that count towards the limit on series
 	included []*exposition
 	fitted   *fit // what those come to; nil: nothing
 }
 
-// gaugeSample is a gauge by DAG, which may have to go for want of room.
-type gaugeSample struct {
+// labelSet is a series of an exposition, in which each label is there once.
+type labelSet struct {
 	id     metricID
-	labels []string
-	value  float64
-	metric prometheus.Metric
+	labels [4]*dto.LabelPair
 }
 
-func newExposition() *exposition { return &exposition{seen: map[string]struct{}{}} }
+// gaugeSample is a gauge of a family. One by DAG may have to go for want of room.
+type gaugeSample struct {
+	id     metricID
+	metric *dto.Metric
+}
+
+func newExposition() *exposition {
+	return &exposition{seen: map[labelSet]struct{}{}, labels: labelPairs{}}
+}
+
+// close drops what is needed only as long as gauges are added, which is as large as they are.
+func (e *exposition) close() { e.seen, e.labels = nil, nil }
+
+// newGauge returns a gauge of a family.
+func newGauge(id metricID, value float64, labels []*dto.LabelPair) gaugeSample {
+	return gaugeSample{id, &dto.Metric{Label: labels, Gauge: &dto.Gauge{Value: proto.Float64(value)}}}
+}
 
 // gauge adds one sample. A label set that is there already, or one that
 // Prometheus would refuse, is a bug of the caller: it panics, and the part is
 // left out.
 func (e *exposition) gauge(id metricID, value float64, labels ...string) {
-	m, err := prometheus.NewConstMetric(descs[id], prometheus.GaugeValue, value, labels...)
-	if err != nil {
-		panic(err)
+	s := newGauge(id, value, e.labels.of(id, labels))
+	key := labelSet{id: id}
+	if copy(key.labels[:], s.metric.Label) < len(labels) {
+		panic(fmt.Sprintf("%s has more than %d labels", table[id].Name, len(key.labels)))
 	}
-	key := table[id].Name + separator + keyOfLabels(labels)
 	if _, again := e.seen[key]; again {
 		panic(fmt.Sprintf("%s%q is emitted twice", table[id].Name, labels))
 	}
 	e.seen[key] = struct{}{}
 	if dagLabel[id] < 0 {
-		e.metrics = append(e.metrics, m)
+		e.others = append(e.others, s)
 		if slices.Contains(totals, id) {
 			e.totals++
 		}
 		return
 	}
-	e.byDag = append(e.byDag, gaugeSample{id, labels, value, m})
+	e.byDag = append(e.byDag, s)
 }
 
 // separator is between labels in the key of a label set; none contains it, which is no UTF-8.
@@ -221,18 +226,14 @@ func keyOfLabels(labels []string) string { return strings.Join(labels, separator
 // include adds what was rendered before, without copying it.
 func (e *exposition) include(other *exposition) { e.included = append(e.included, other) }
 
-// Describe implements prometheus.Collector.
-func (e *exposition) Describe(ch chan<- *prometheus.Desc) {
-	for _, desc := range descs[:ledgerBegin] {
-		ch <- desc
+// gather are the gauges without a dag_id.
+func (e *exposition) gather() []*dto.MetricFamily {
+	var g gaugesByFamily
+	g.add(e.others)
+	for _, part := range e.included {
+		g.add(part.others)
 	}
-}
-
-// Collect implements prometheus.Collector.
-func (e *exposition) Collect(ch chan<- prometheus.Metric) {
-	for _, m := range e.metrics {
-		ch <- m
-	}
+	return g.families()
 }
 
 // boolean is 1 or 0.

@@ -77,10 +77,14 @@ func (p *buggyPart) fetch(context.Context, *airflow.Client, facts) (value, error
 	return &poolsValue{}, nil
 }
 
-// buggyCollector and buggyGauge have one in Collect.
+// buggyHistograms and buggyGauge have one in Collect, and a buggySeries when it counts.
 type (
-	buggyCollector struct {
-		prometheus.Collector
+	buggyHistograms struct {
+		histogramVec
+		*bug
+	}
+	buggySeries struct {
+		*series
 		*bug
 	}
 	buggyGauge struct {
@@ -89,8 +93,9 @@ type (
 	}
 )
 
-func (c buggyCollector) Collect(ch chan<- prometheus.Metric) { c.strike(); c.Collector.Collect(ch) }
-func (g buggyGauge) Collect(ch chan<- prometheus.Metric)     { g.strike(); g.Gauge.Collect(ch) }
+func (h buggyHistograms) Collect(ch chan<- prometheus.Metric) { h.strike(); h.histogramVec.Collect(ch) }
+func (s buggySeries) Observe(x float64)                       { s.strike(); s.counter = added(s.counter, x) }
+func (g buggyGauge) Collect(ch chan<- prometheus.Metric)      { g.strike(); g.Gauge.Collect(ch) }
 
 // place is where a panic comes from.
 type place struct {
@@ -132,8 +137,7 @@ func places() map[string]place {
 			l := w.collector.ledger
 			l.countRetry(truthDag(0), "new") // is released while someone collects
 			for _, s := range family(l).series {
-				count := s.count
-				s.count = func(x float64) { b.strike(); count(x) }
+				s.histogram = buggySeries{s, b}
 			}
 		}
 	}
@@ -151,8 +155,8 @@ func places() map[string]place {
 		"in the snapshot":          {name, []string{method("snapshot")}, nil, true},
 		"in rendering":             {part(0, func(b *bug) *buggyPart { return &buggyPart{twice: b} }), []string{method("snapshot")}, partNames, false},
 		"in the ledger": {func(w *truthWorld, b *bug) {
-			v := w.collector.ledger.started
-			v.Collector = buggyCollector{v.Collector, b}
+			v := w.collector.ledger.queueWait
+			v.histograms = buggyHistograms{v.histograms, b}
 		}, nil, nil, false},
 		"in the telemetry": {func(w *truthWorld, b *bug) {
 			t := w.collector.telemetry

@@ -42,12 +42,15 @@ func latest[V value](known facts, name string) (V, error) {
 	return v, f.err
 }
 
-// value is what a part fetched; it is not changed afterwards.
+// value is what a part fetched; it is not changed afterwards, but see largeValue.
 type value interface {
 	emit(e *exposition)
 	// truncated reports whether a limit cut what could be fetched.
 	truncated() bool
 }
+
+// largeValue is a value that holds much which only the parts of later stages need. It is dropped at the end of a collection.
+type largeValue interface{ drop() }
 
 // partState is what is known of a part. It is guarded by Collector.mu.
 type partState struct {
@@ -149,7 +152,7 @@ func (c *Collector) fetchSafely(ctx context.Context, p part, known facts) (v val
 		}
 		rendered := newExposition()
 		fetched.emit(rendered)
-		rendered.seen = nil // it is as large as the series are
+		rendered.close()
 		v, series = fetched, rendered
 		return nil
 	})

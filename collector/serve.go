@@ -67,13 +67,13 @@ func (c *Collector) gather(snapshot *Snapshot, also prometheus.Gatherer) prometh
 		c.gatherer(also),
 		c.gatherer(prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 			gauges = snapshot.render()
-			return gatherAll(gauges)
+			return gauges.gather(), nil
 		})),
 		c.gatherer(prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 			if gauges == nil {
 				return nil, nil // a bug that has been told
 			}
-			return gauges.fitted.gathered()
+			return gauges.fitted.gathered(), nil
 		})),
 	}
 }

@@ -11,11 +11,12 @@ import (
 )
 
 // taskInstancesValue is the unfinished task instances, summed up. When there
-// were too many to list, all but states is nil.
+// were too many to list, all but states is nil; so it is after the collection.
 type taskInstancesValue struct {
-	at    time.Time              // when they were listed, on Airflow's clock
-	rows  []airflow.TaskInstance // those of the DAGs that are wanted, for the parts that follow
-	since []time.Time            // since when each of the rows waits or works
+	at     time.Time              // when they were listed, on Airflow's clock
+	listed bool                   // or else counted
+	rows   []airflow.TaskInstance // those of the DAGs that are wanted, for the parts that follow
+	since  []time.Time            // since when each of the rows waits or works
 	// missing counts what could not be listed, by state; the other fields lack these states.
 	missing map[airflow.State]int
 
@@ -201,7 +202,7 @@ var errTooManyRows = errors.New("more rows than collector.max_rows")
 
 // listOnce makes one listing. One that comes with an *IncompleteError holds the rows that there were.
 func (p *taskInstancesPart) listOnce(ctx context.Context, client *airflow.Client, q airflow.TaskInstanceQuery) ([]airflow.TaskInstance, error) {
-	var rows []airflow.TaskInstance
+	rows := make([]airflow.TaskInstance, 0, min(p.lastTotal+p.lastTotal/16, p.maxRows))
 	for t, err := range client.TaskInstances(ctx, q) {
 		if err != nil {
 			return rows, err
@@ -214,10 +215,10 @@ func (p *taskInstancesPart) listOnce(ctx context.Context, client *airflow.Client
 	return rows, nil
 }
 
-// sum sums up all rows of a listing, from which the missing states are absent.
+// sum sums up all rows of a listing, from which the missing states are absent, and keeps those that are wanted in their place.
 func (p *taskInstancesPart) sum(rows []airflow.TaskInstance, missing map[airflow.State]int, at time.Time) *taskInstancesValue {
 	v := newTaskInstancesValue(p.states)
-	v.at, v.missing = at, missing
+	v.at, v.missing, v.rows, v.since = at, missing, rows[:0], make([]time.Time, 0, len(rows))
 	before, seen := p.sights.attempts.get(), make(map[attempt]attemptSeen, len(rows))
 	for i := range rows {
 		t := &rows[i]
@@ -290,6 +291,7 @@ func airflowNow(client *airflow.Client) time.Time {
 
 func newTaskInstancesValue(states []airflow.State) *taskInstancesValue {
 	v := &taskInstancesValue{
+		listed:     true,
 		states:     map[airflow.State]int{},
 		tasks:      map[taskState]int{},
 		retrying:   map[task]int{},
@@ -367,7 +369,12 @@ func earliest[K comparable](m map[K]time.Time, key K, at time.Time) {
 	}
 }
 
-func (v *taskInstancesValue) truncated() bool { return v.tasks == nil || len(v.missing) > 0 }
+// drop implements largeValue.
+func (v *taskInstancesValue) drop() {
+	*v = taskInstancesValue{at: v.at, listed: v.listed, missing: v.missing, states: v.states}
+}
+
+func (v *taskInstancesValue) truncated() bool { return !v.listed || len(v.missing) > 0 }
 
 func (v *taskInstancesValue) emit(e *exposition) {
 	for state, n := range v.states {

@@ -14,6 +14,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -86,6 +87,7 @@ type meter struct {
 	open    atomic.Int64 // requests that wait for their answers
 	mu      sync.Mutex
 	answers []answer
+	asked   []asked
 }
 
 type answer struct {
@@ -117,10 +119,25 @@ func startMeter(t *testing.T, a *installation) *meter {
 	m.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m.open.Add(1)
 		defer m.open.Add(-1)
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		m.mu.Lock()
+		m.asked = append(m.asked, asked{r.Method, r.URL.RequestURI(), r.Header.Clone(), body})
+		m.mu.Unlock()
 		proxy.ServeHTTP(w, r)
 	}))
 	t.Cleanup(m.Close)
 	return m
+}
+
+// seen is what was asked since the last take.
+func (m *meter) seen() []asked {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.asked)
 }
 
 // take counts the answers since the last time. Rows are the elements of the lists that answers consist of.
@@ -147,7 +164,7 @@ func (m *meter) take() (c cost, err error) {
 			}
 		}
 	}
-	m.answers = nil
+	m.answers, m.asked = nil, nil
 	return c, nil
 }
 

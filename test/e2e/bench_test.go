@@ -210,7 +210,15 @@ func (b *bench) steady(ctx context.Context, t *testing.T, e *exporter) (cost, er
 	if failures > *benchScrapes/4 {
 		return sum, fmt.Errorf("%d of %d scrapes lack something: the machine has too much else to do", failures, *benchScrapes)
 	}
+	seen := b.meter.seen()
 	passed, err := b.meter.take()
+	if err != nil {
+		return sum, err
+	}
+	questions, err := b.questions(ctx, seen, *benchScrapes)
+	for _, q := range questions {
+		t.Logf("%-110.110s %5.2f requests, server %6.1f ms, database %6.1f ms, %5.0f statements, %8.0f bytes, longest %s", q.kind, q.requests, 1000*q.server.Seconds(), 1000*q.database.Seconds(), q.statements, q.bytes, q.wait)
+	}
 	mean := sum.plus(passed).times(1 / float64(*benchScrapes))
 	mean.memory = e.peakMemory()
 	return mean, err
