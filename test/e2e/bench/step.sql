@@ -1,13 +1,16 @@
 -- A quarter of a minute in the life of Airflow: $MOVES task instances finish, and as many start, are queued and are scheduled;
--- runs in which nothing is left end, and two begin. The number of unfinished ones stays the same.
+-- runs in which nothing is left end, and two begin. The number of unfinished ones stays the same. Where nothing is under way
+-- something is scheduled first, as a scheduler does: runs in which nothing moves would be asked about as stalled.
 create temp table moved on commit drop as
 	(select id, 'success' as became from task_instance where state = 'running' order by md5(dag_id || task_id || '$STEP') limit $MOVES)
 	union all (select id, 'running' from task_instance where state = 'queued' order by md5(dag_id || task_id || '$STEP') limit $MOVES)
 	union all (select id, 'queued' from task_instance where state = 'scheduled' order by md5(dag_id || task_id || '$STEP') limit $MOVES)
 	union all (select id, 'scheduled' from (
-		select distinct on (ti.dag_id, ti.run_id) ti.id, ti.dag_id, ti.task_id from task_instance ti join dag_run r using (dag_id, run_id)
+		select distinct on (ti.dag_id, ti.run_id) ti.id, ti.dag_id, ti.task_id, exists (select from task_instance other
+				where (other.dag_id, other.run_id) = (ti.dag_id, ti.run_id) and other.state not in ('success', 'failed', 'skipped', 'upstream_failed')) as busy
+			from task_instance ti join dag_run r using (dag_id, run_id)
 			where ti.state is null and r.state = 'running' order by ti.dag_id, ti.run_id, ti.task_id) next
-		order by md5(dag_id || task_id || '$STEP') limit $MOVES);
+		order by busy, md5(dag_id || task_id || '$STEP') limit $MOVES);
 update task_instance t set state = became, updated_at = now(), try_number = greatest(try_number, 1),
 	scheduled_dttm = case when became = 'scheduled' then now() else scheduled_dttm end,
 	queued_dttm = case when became = 'queued' then now() else queued_dttm end,
