@@ -43,6 +43,7 @@ func thresholds() []threshold {
 		{id: "C10", name: "peak_rss_mebibytes", value: 128},
 		{id: "C10", name: "peak_rss_mebibytes_with_40000_series", value: 70},
 		{id: "C10", name: "series_of_100000_instances", value: 39_000, least: true},
+		{id: "C10", name: "mebibytes_for_a_body_of_100000_rows", value: 8},
 		{id: "C10", name: "series", value: 2000},
 		{id: "C10", name: "allocated_mebibytes", value: 20},
 		{id: "C10", name: "mebibytes_of_an_answer", value: 9},
