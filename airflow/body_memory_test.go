@@ -122,6 +122,9 @@ func TestALongBodyTakesLittleMemory(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("needs /proc")
 	}
+	if underRace {
+		t.Skip("the race detector takes memory, too")
+	}
 	grown := growth(t, 100_000)
 	t.Logf("FIGURE C10 mebibytes_for_a_body_of_100000_rows=%.1f", grown)
 	if grown > 8 {
