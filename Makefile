@@ -21,7 +21,7 @@ LDFLAGS     = -s -w -X $(INFO).Version=$(VERSION) -X $(INFO).Revision=$(REVISION
               -X $(INFO).BuildUser=$(BUILD_USER) -X $(INFO).BuildDate=$(BUILD_DATE)
 
 .DEFAULT_GOAL := build
-.PHONY: build test rules dashboards pictures figures guards fuzz mutation prometheusrule e2e lint bench demo docker help
+.PHONY: build test rules dashboards pictures figures guards fuzz mutation prometheusrule e2e lint bench benchstat demo docker help
 
 build: ## the binary, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o airflow_exporter .
@@ -85,6 +85,9 @@ lint: ## static checks
 bench: ## benchmarks, and what a scrape costs side by side with others: writes docs/performance.md (45 min)
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 	$(GO) test -tags e2e,bench -count=1 -timeout 90m -v -run '^TestSideBySide$$' ./test/e2e -args -table=$(CURDIR)/docs/performance.md
+
+benchstat: ## the Go benchmarks, compared with those of the last tag, or of BASE
+	test/benchstat.sh $(BASE)
 
 demo: build ## a real Airflow 3 with example DAGs and the exporter on it (needs Python 3.11)
 	test/demo/run.sh

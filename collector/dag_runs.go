@@ -137,7 +137,9 @@ func (p *dagRunsPart) learnLast(ctx context.Context, client *airflow.Client, v *
 		requests += n
 	}
 	last.plan(v.dags)
-	v.unknown = last.unknown(v.dags, v.at)
+	if v.unknown = last.unknown(v.dags, v.at); v.unknown > 0 {
+		p.active.Store(0) // not to learn more slowly
+	}
 	v.last = last.copy()
 	maps.DeleteFunc(v.last, func(dagID string, _ lastRun) bool { return !p.dags.has(dagID) })
 }
