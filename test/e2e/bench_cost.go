@@ -32,6 +32,7 @@ type cost struct {
 	series                     float64
 	memory                     int64 // of the exporter at most, in bytes
 	wait                       time.Duration
+	questions                  []question // of which it consists
 	extrapolated               bool
 }
 

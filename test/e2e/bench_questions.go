@@ -11,6 +11,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -30,40 +31,56 @@ type question struct {
 	cost
 }
 
-var (
-	// idsInPaths are the ids in the path of an API request.
-	idsInPaths = regexp.MustCompile(`/(dags|dagRuns|taskInstances)/[^/~][^/]*`)
-	// values are those of a query, so that its keys remain.
-	values = regexp.MustCompile(`=[^&]*`)
-)
+// idsInPaths are the ids in the path of an API request.
+var idsInPaths = regexp.MustCompile(`/(dags|dagRuns|taskInstances)/[^/~][^/]*`)
 
-// kind is the method, the path without ids, and the keys of the query or the body.
+// kinds are the questions of a scrape: what their method, path and the keys of their query or body consist of, and what they ask.
+var kinds = []struct{ pattern, asks string }{
+	{`/dependencies `, "why an instance waits"},
+	{`/tries `, "earlier attempts of an instance"},
+	{`POST /dags/~/dagRuns/~/taskInstances/list .*dag_ids.*end_date_gte`, "what finished in runs in which something moved"},
+	{`POST /dags/~/dagRuns/~/taskInstances/list .*dag_ids`, "instances without a state, and all of a run that ended"},
+	{`POST /dags/~/dagRuns/~/taskInstances/list `, "the unfinished task instances"},
+	{`GET /dags/~/dagRuns/~/taskInstances `, "how many have no state"},
+	{`POST /dags/~/dagRuns/list .*end_date_gte`, "runs that ended"},
+	{`POST /dags/~/dagRuns/list `, "the active runs"},
+	{`GET /dags/.*/dagRuns `, "the last runs of a DAG"},
+	{`GET /dags `, "the DAGs"},
+	{`GET /pools `, "the pools"},
+	{`GET /importErrors `, "the import errors"},
+	{`GET /monitor/health `, "the health"},
+	{`GET /version `, "the version"},
+	{`POST /auth/token `, "a token"},
+}
+
+// kind is what is asked.
 func (a *asked) kind() string {
 	path, query, _ := strings.Cut(strings.TrimPrefix(a.target, "/api/v2"), "?")
-	keys := strings.Split(values.ReplaceAllString(query, ""), "&")
+	values, _ := url.ParseQuery(query)
+	keys := slices.Collect(maps.Keys(values))
 	var members map[string]json.RawMessage
 	if json.Unmarshal(a.body, &members) == nil {
 		keys = slices.Collect(maps.Keys(members))
 	}
 	slices.Sort(keys)
-	path = idsInPaths.ReplaceAllStringFunc(path, func(s string) string {
-		if strings.HasSuffix(s, "/list") {
-			return s
+	text := a.method + " " + path + " " + strings.Join(keys, " ")
+	for _, k := range kinds {
+		if regexp.MustCompile(k.pattern).MatchString(text) {
+			return k.asks
 		}
-		return s[:strings.LastIndex(s, "/")] + "/…"
-	})
-	return strings.TrimSpace(a.method + " " + path + " " + strings.Join(slices.Compact(keys), " "))
+	}
+	return idsInPaths.ReplaceAllString(text, "/$1/…")
 }
 
 // questions asks again, one by one, what was asked in some scrapes, to learn what each kind costs.
 func (b *bench) questions(ctx context.Context, seen []asked, scrapes int) ([]question, error) {
 	const samples = 20 // the kernel counts in hundredths of a second
-	kinds := map[string][]asked{}
+	byKind := map[string][]asked{}
 	for _, a := range seen {
-		kinds[a.kind()] = append(kinds[a.kind()], a)
+		byKind[a.kind()] = append(byKind[a.kind()], a)
 	}
 	var all []question
-	for kind, of := range kinds {
+	for kind, of := range byKind {
 		c, err := b.measure(ctx, b.airflow.procs["api-server"], nil, func() (c cost, err error) {
 			for i := range samples {
 				begin := time.Now()

@@ -89,6 +89,12 @@ func (r *results) table() string {
 		fmt.Fprintf(&t, "| %s | %s | %.1f | %s | %s | %s | %s | %s | %s |\n", grouped(r.histories[i]), count(c.rows), c.requests, count(c.bytes), count(c.statements),
 			duration(c.server), duration(c.database), duration(c.exporter), duration(c.wait))
 	}
+	t.WriteString("\nWhat it consists of, each question asked again by itself:\n\n| question | requests of a scrape | CPU of the API server | CPU of the database | SQL statements | bytes | longest answer |\n" +
+		"| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n")
+	for _, q := range r.ours[last].questions {
+		fmt.Fprintf(&t, "| %s | %.1f | %s | %s | %.0f | %s | %s |\n", q.kind, q.requests, cmp.Or(duration(q.server), "–"), cmp.Or(duration(q.database), "–"),
+			q.statements, grouped(int(q.bytes)), duration(q.wait))
+	}
 	t.WriteString("\n| target | measured | |\n| --- | ---: | --- |\n")
 	for _, x := range r.targets() {
 		fmt.Fprintf(&t, "| %s | %s | %s |\n", x.what, x.figure, map[bool]string{true: "met", false: "**missed**"}[x.met])

@@ -216,11 +216,8 @@ func (b *bench) steady(ctx context.Context, t *testing.T, e *exporter) (cost, er
 		return sum, err
 	}
 	questions, err := b.questions(ctx, seen, *benchScrapes)
-	for _, q := range questions {
-		t.Logf("%-110.110s %5.2f requests, server %6.1f ms, database %6.1f ms, %5.0f statements, %8.0f bytes, longest %s", q.kind, q.requests, 1000*q.server.Seconds(), 1000*q.database.Seconds(), q.statements, q.bytes, q.wait)
-	}
 	mean := sum.plus(passed).times(1 / float64(*benchScrapes))
-	mean.memory = e.peakMemory()
+	mean.memory, mean.questions = e.peakMemory(), questions
 	return mean, err
 }
 
