@@ -344,7 +344,10 @@ func TestClosingALog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range stream.Lines() {
+		for _, err := range stream.Lines() {
+			if err != nil {
+				t.Error(err)
+			}
 			break
 		}
 		if _, err := stream.Read(make([]byte, 1)); err == nil {

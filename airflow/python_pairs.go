@@ -2,7 +2,6 @@ package airflow
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -199,7 +198,8 @@ func (p *pythonPairs) escape() error {
 		return nil
 	}
 	if '0' <= c && c <= '7' {
-		return p.octal(rune(c - '0'))
+		p.octal(rune(c - '0'))
+		return nil
 	}
 	for i := 0; i < len(oneLetter); i += 2 {
 		if oneLetter[i] == c {
@@ -213,16 +213,15 @@ func (p *pythonPairs) escape() error {
 	return nil
 }
 
-// octal reads up to two more octal digits.
-func (p *pythonPairs) octal(r rune) error {
+// octal reads up to two more octal digits. An error before them is found again by who reads on.
+func (p *pythonPairs) octal(r rune) {
 	for range 2 {
-		next, err := p.in.Peek(1)
-		if err != nil || !bytes.ContainsAny(next, "01234567") {
-			break // the end is found by who reads on
+		next, _ := p.in.Peek(1)
+		if len(next) == 0 || next[0] < '0' || next[0] > '7' {
+			break
 		}
 		r = r<<3 | rune(next[0]-'0')
 		_, _ = p.in.Discard(1)
 	}
 	p.extra = utf8.AppendRune(p.extra, r)
-	return nil
 }

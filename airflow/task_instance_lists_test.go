@@ -192,7 +192,10 @@ func TestOrderOffsetAndLimit(t *testing.T) {
 			}
 		}
 		server.ResetRequests()
-		for range api.List(t.Context(), runOf(part), airflow.TaskInstanceFilter{}) {
+		for _, err := range api.List(t.Context(), runOf(part), airflow.TaskInstanceFilter{}) {
+			if err != nil {
+				t.Error(err)
+			}
 			break
 		}
 		if got := len(server.Requests()); got != 1 {

@@ -155,17 +155,8 @@ func template(path string) string {
 	_, path, _ = strings.Cut(path, "/api/v")
 	parts := strings.Split(path[1:], "/")
 	for i, part := range parts {
-		switch {
-		case part == "etl":
-			parts[i] = "{dag_id}"
-		case part == "run+1":
-			parts[i] = "{dag_run_id}"
-		case part == "load" || part == "part":
-			parts[i] = "{task_id}"
-		case part == "2":
-			parts[i] = "{map_index}"
-		case part == "1":
-			parts[i] = "{task_try_number}"
+		if name, ok := map[string]string{"etl": "{dag_id}", "run+1": "{dag_run_id}", "load": "{task_id}", "part": "{task_id}", "2": "{map_index}", "1": "{task_try_number}"}[part]; ok {
+			parts[i] = name
 		}
 	}
 	return strings.Join(parts, "/")

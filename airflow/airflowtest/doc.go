@@ -15,6 +15,8 @@
 // does not run may write, as it does on real servers (AskingWrites), so that a
 // test can prove that nobody asked.
 //
+// Task instances have logs, links and notes, and can be written to by PATCH.
+//
 // The server speaks real HTTP over an in-memory listener, so it works inside a
 // testing/synctest bubble as long as it is started there.
 //
