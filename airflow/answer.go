@@ -2,6 +2,7 @@ package airflow
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"mime"
@@ -55,7 +56,7 @@ func (a *answer) errorf(class Class, err error, format string, args ...any) *Err
 	return e
 }
 
-// check turns everything but the expected status with a JSON body into an error.
+// check turns everything but the expected status with a body of the expected type into an error.
 func (a *answer) check(h http.Header) error {
 	if enc := h.Get("Content-Encoding"); enc != "" && enc != "identity" {
 		return a.errorf(ClassDecode, nil, "Content-Encoding %q, which was not asked for", enc)
@@ -65,7 +66,7 @@ func (a *answer) check(h http.Header) error {
 		want = http.StatusOK
 	}
 	if a.status == want || a.status == a.call.orWant {
-		err := a.checkJSON(h)
+		err := a.checkContentType(h)
 		a.letIn = err == nil && !a.call.open
 		return err
 	}
@@ -85,12 +86,15 @@ func (a *answer) check(h http.Header) error {
 	return a.errorf(class, nil, "%s", detail)
 }
 
-func (a *answer) checkJSON(h http.Header) error {
+func (a *answer) checkContentType(h http.Header) error {
+	want := cmp.Or(a.call.accept, jsonType)
 	contentType, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
-	switch contentType {
-	case "application/json":
+	switch {
+	case contentType == want:
 		return nil
-	case "text/html":
+	case want != jsonType:
+		return a.errorf(ClassDecode, nil, "answered with content type %q, not with %s", contentType, want)
+	case contentType == "text/html":
 		return a.errorf(ClassDecode, nil, "answered with a page of HTML, not with JSON")
 	}
 	return a.errorf(ClassDecode, nil, "answered with content type %q, not with JSON", contentType)

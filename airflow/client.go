@@ -22,6 +22,8 @@ const (
 	maxSmallBody = 8 << 20
 	// maxErrorBody bounds what is read of an error answer.
 	maxErrorBody = 64 << 10
+	// jsonType is what almost every answer is.
+	jsonType = "application/json"
 	// idleTimeout closes idle connections before a load balancer forgets them.
 	idleTimeout = 60 * time.Second
 )
@@ -141,6 +143,8 @@ type call struct {
 	byRow    bool   // the answer is a listing whose rows are bounded one by one
 	want     int    // expected status; 0 means 200
 	orWant   int    // another one; 0 means none
+	accept   string // content type of the answer; empty means application/json
+	unparsed bool   // the answer is a text, or one that this package reads piece by piece: no string in it is bounded
 	open     bool   // Request.Open
 	auth     authorizer
 	hidden   []string     // in body
@@ -202,9 +206,9 @@ func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
 	if err != nil {
 		return nil, k.errorf(ClassInternal, err, "cannot build the request")
 	}
-	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Accept", cmp.Or(k.accept, jsonType))
 	if k.body != nil {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", jsonType)
 	}
 	return req, nil
 }
@@ -236,7 +240,10 @@ func (c *Client) send(req *http.Request, k call) (*answer, error) {
 	a.status = resp.StatusCode
 	a.raw = resp.Body
 	guarded := newGuard
-	if k.byRow {
+	switch {
+	case k.unparsed:
+		guarded = asItIs
+	case k.byRow:
 		guarded = byRow
 	}
 	a.body = guarded(resp.Body, cmp.Or(k.maxBytes, maxSmallBody))

@@ -32,6 +32,12 @@ type dialect interface {
 	dagsQuery(q DagQuery) url.Values
 	// hasBundles reports whether DAG files come in bundles.
 	hasBundles() bool
+	// extraLinks reads the answer to the question for the links of a task instance.
+	extraLinks(a *answer) (map[string]*string, error)
+	// logCall makes a call one for a log.
+	logCall(k *call, stream bool)
+	// logSource reads a log.
+	logSource(a *answer, stream bool) logSource
 	// unfinishedStates are the states of unfinished task instances that the
 	// API of this version accepts in a filter, without StateNone.
 	unfinishedStates(v Version) []State

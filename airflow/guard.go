@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 )
 
 const (
@@ -52,6 +53,11 @@ func newGuard(src io.Reader, limit int64) *guard { return &guard{src: src, limit
 // byRow is a guard of a listing without such numbers. It bounds rows, not strings, so that it need not look at each byte;
 // row must be called before each row.
 func byRow(src io.Reader, limit int64) *guard { return &guard{src: src, limit: limit, rowEnd: maxRow} }
+
+// asItIs bounds nothing but the body, and hands it on as it came.
+func asItIs(src io.Reader, limit int64) *guard {
+	return &guard{src: src, limit: limit, rowEnd: math.MaxInt64}
+}
 
 // row tells that a row begins.
 func (g *guard) row() {

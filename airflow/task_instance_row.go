@@ -99,9 +99,14 @@ func (d *rowDecoder) decode(dec *jsontext.Decoder) (TaskInstance, error) {
 	if err != nil {
 		return TaskInstance{}, err
 	}
+	return d.decodeValue(row)
+}
+
+// decodeValue reads one row that is known to be valid JSON.
+func (d *rowDecoder) decodeValue(row jsontext.Value) (TaskInstance, error) {
 	t := TaskInstance{State: StateNone}
 	var came, told uint32 // with a value other than null
-	err = eachMember(row, func(key, value jsontext.Value) error {
+	err := eachMember(row, func(key, value jsontext.Value) (err error) {
 		if bytes.IndexByte(key, '\\') >= 0 {
 			if key, err = jsontext.AppendUnquote(nil, key); err != nil {
 				return err

@@ -1,0 +1,191 @@
+package airflow
+
+import (
+	"bytes"
+	stdjson "encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// messageLines is the log as application/x-ndjson of Airflow 3.
+type messageLines struct {
+	body *guard
+	dec  *jsontext.Decoder
+	text []byte
+}
+
+func newMessageLines(body *guard) *messageLines {
+	return &messageLines{body: body, dec: jsontext.NewDecoder(body)}
+}
+
+func (l *messageLines) next() (logPiece, error) { return l.message() }
+
+func (l *messageLines) token() (string, bool) { return "", false }
+
+// message reads one message: an object, or a string where Airflow could not read one.
+func (l *messageLines) message() (logPiece, error) {
+	l.body.row()
+	value, err := l.dec.ReadValue()
+	if err != nil {
+		return logPiece{}, err
+	}
+	piece := logPiece{isLine: true}
+	switch value.Kind() {
+	case '"':
+		var text string
+		if err := json.Unmarshal(value, &text); err != nil {
+			return logPiece{}, err
+		}
+		l.text = append(l.text[:0], text...)
+		piece.line = parseLogLine("", l.text)
+	case '{':
+		if piece.line, err = parseMessage(value); err != nil {
+			return logPiece{}, err
+		}
+		compact := value.Clone()
+		if err := compact.Compact(); err != nil {
+			return logPiece{}, err
+		}
+		l.text = append(l.text[:0], compact...)
+	default:
+		return logPiece{}, fmt.Errorf("a log message that is %s", value.Kind())
+	}
+	l.text = append(l.text, '\n')
+	piece.text = l.text
+	return piece, nil
+}
+
+// messageLog is the log as application/json of Airflow 3: {"content": [message, …], "continuation_token": …}.
+type messageLog struct {
+	messageLines
+	state        messageLogState
+	continuation string
+}
+
+type messageLogState int
+
+const (
+	beforeContent messageLogState = iota
+	inContent
+	afterContent
+)
+
+func newMessageLog(body *guard) *messageLog {
+	return &messageLog{messageLines: messageLines{body: body, dec: jsontext.NewDecoder(body)}}
+}
+
+func (l *messageLog) token() (string, bool) { return l.continuation, l.continuation != "" }
+
+func (l *messageLog) next() (logPiece, error) {
+	if l.state == beforeContent {
+		if err := expect(l.dec, '{'); err != nil {
+			return logPiece{}, err
+		}
+		if err := l.members(); err != nil {
+			return logPiece{}, err
+		}
+	}
+	if l.state == inContent {
+		if l.dec.PeekKind() != ']' {
+			piece, err := l.message()
+			return piece, noEOF(err)
+		}
+		if _, err := l.dec.ReadToken(); err != nil {
+			return logPiece{}, err
+		}
+		l.state = afterContent
+		if err := l.members(); err != nil {
+			return logPiece{}, err
+		}
+		if l.state == inContent {
+			return logPiece{}, errors.New("content comes twice")
+		}
+	}
+	if _, err := l.dec.ReadToken(); err == nil {
+		return logPiece{}, errors.New("something follows the end of the log")
+	} else if err != io.EOF { //nolint:errorlint // the decoder returns it bare
+		return logPiece{}, err
+	}
+	return logPiece{}, io.EOF
+}
+
+// members reads what is beside the content, up to it or to the end.
+func (l *messageLog) members() error {
+	for l.dec.PeekKind() != '}' {
+		key, err := l.dec.ReadToken()
+		if err != nil {
+			return noEOF(err)
+		}
+		switch key.String() {
+		case "content":
+			l.state = inContent
+			return expect(l.dec, '[')
+		case "continuation_token":
+			var token *string
+			if err := json.UnmarshalDecode(l.dec, &token); err != nil {
+				return noEOF(err)
+			}
+			l.continuation = orZero(token)
+		default:
+			if err := l.dec.SkipValue(); err != nil {
+				return noEOF(err)
+			}
+		}
+	}
+	if _, err := l.dec.ReadToken(); err != nil {
+		return noEOF(err)
+	}
+	if l.state == beforeContent {
+		return errors.New("an answer without content")
+	}
+	return nil
+}
+
+// noEOF is err, where the end of the body is not the end of the log.
+func noEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// parseMessage reads a message of Airflow 3. A field that is not of the usual kind is left among the others.
+func parseMessage(object jsontext.Value) (LogLine, error) {
+	var fields map[string]jsontext.Value
+	if err := json.Unmarshal(object, &fields); err != nil {
+		return LogLine{}, err
+	}
+	text := func(key string) (s string) {
+		if value, ok := fields[key]; ok && json.Unmarshal(value, &s) == nil {
+			delete(fields, key)
+		}
+		return s
+	}
+	line := LogLine{Text: text("event"), Level: strings.ToLower(text("level")), Logger: text("logger")}
+	var at time.Time
+	if value, ok := fields["timestamp"]; ok && json.Unmarshal(value, &at) == nil { // null is no time
+		line.Time = at
+		delete(fields, "timestamp")
+	}
+	var number int
+	if value, ok := fields["lineno"]; ok && json.Unmarshal(value, &number) == nil {
+		if line.Source = text("filename"); line.Source != "" {
+			line.Source += ":" + strconv.Itoa(number)
+			delete(fields, "lineno")
+		}
+	}
+	if len(fields) > 0 {
+		line.Fields = make(map[string]stdjson.RawMessage, len(fields))
+		for key, value := range fields {
+			line.Fields[key] = stdjson.RawMessage(bytes.Clone(value))
+		}
+	}
+	return line, nil
+}
