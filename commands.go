@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/version"
@@ -14,12 +16,14 @@ import (
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
 	"github.com/seed-9c0ac15d/airflow_exporter/collector/check"
+	"github.com/seed-9c0ac15d/airflow_exporter/collector/explain"
 )
 
 // The commands.
 const (
-	commandServe = "serve"
-	commandCheck = "check"
+	commandServe   = "serve"
+	commandCheck   = "check"
+	commandExplain = "explain"
 )
 
 // The values of --output.
@@ -46,7 +50,8 @@ type flags struct {
 	check         bool
 
 	// Of the others:
-	output string
+	output  string
+	explain explain.Options // all but the configuration
 }
 
 // statusError ends the program with a status of its own.
@@ -92,6 +97,17 @@ func parseFlags(args []string, stdout, stderr io.Writer) (flags, error) {
 		"Exit status 0: all that is needed, 1: not all, 2: it could not be asked.")
 	output(checks, &f)
 
+	explains := app.Command(commandExplain, "Tell why a task instance or a DAG run does not go on, or how it failed. "+
+		"Without a run, or with -, it is the one that was due last; without a task it is the run as a whole; of a mapped task without an index it is the instance that is worst off. "+
+		"Exit status 0: nothing is wrong, 1: something is blocked or failed, 2: it could not be asked.")
+	explains.Arg("dag", "dag_id.").Required().StringVar(&f.explain.DagID)
+	explains.Arg("run", "dag_run_id; "+explain.Newest+" is the run that was due last, as without.").StringVar(&f.explain.RunID)
+	explains.Arg("task", "task_id; without, the run as a whole.").StringVar(&f.explain.TaskID)
+	explains.Arg("map_index", "Of a mapped task; without, the instance that is worst off.").SetValue(mapIndex{&f.explain.MapIndex})
+	explains.Flag("log-lines", "Lines from the end of the log of the last attempt; 0: none.").Default("20").IntVar(&f.explain.LogLines)
+	explains.Flag("wait", "Where Airflow does not tell for how long something has waited, look again after collector.blocked.after before asking it why.").Default("true").BoolVar(&f.explain.Wait)
+	output(explains, &f)
+
 	command, err := app.Parse(args)
 	if err != nil {
 		err = fmt.Errorf("%w, try --help", err)
@@ -101,6 +117,9 @@ func parseFlags(args []string, stdout, stderr io.Writer) (flags, error) {
 		return f, err
 	}
 	f.command = command
+	if command == commandExplain && f.explain.LogLines < 0 {
+		return f, withStatus(couldNotAsk, fmt.Errorf("--log-lines: %d, want 0 or more", f.explain.LogLines))
+	}
 	if command == commandServe && !goodTelemetryPath(f.telemetryPath) {
 		return f, fmt.Errorf("--web.telemetry-path: %q is not a path like /metrics", f.telemetryPath)
 	}
@@ -124,7 +143,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if f.command == commandServe {
 		return serve(ctx, f, getenv, stdout, stderr)
 	}
-	return runCheck(ctx, f, getenv, stdout)
+	r, err := askAirflow(ctx, f, getenv, stderr)
+	if err != nil {
+		return withStatus(couldNotAsk, err)
+	}
+	return tell(r, f.output, stdout)
 }
 
 // report is what a command has to say.
@@ -134,17 +157,38 @@ type report interface {
 	Status() int
 }
 
-func runCheck(ctx context.Context, f flags, getenv func(string) string, stdout io.Writer) error {
+// askAirflow asks what the command wants to know.
+func askAirflow(ctx context.Context, f flags, getenv func(string) string, stderr io.Writer) (report, error) {
 	cfg, err := loadConfig(f, getenv)
 	if err != nil {
-		return withStatus(couldNotAsk, err)
+		return nil, err
 	}
-	r, err := check.Run(ctx, check.Options{Airflow: cfg.Airflow, Collector: cfg.Collector})
-	if err != nil {
-		return withStatus(couldNotAsk, err)
+	if f.command == commandCheck {
+		return check.Run(ctx, check.Options{Airflow: cfg.Airflow, Collector: cfg.Collector})
 	}
-	return tell(r, f.output, stdout)
+	o := f.explain
+	o.Airflow, o.Collector = cfg.Airflow, cfg.Collector
+	o.Waiting = func(d time.Duration) {
+		_, _ = fmt.Fprintf(stderr, "%s: looking again in %s before asking Airflow why it waits (--no-wait leaves that out)\n", name, d)
+	}
+	return explain.Run(ctx, o)
 }
+
+// mapIndex is the value of an argument that may be missing.
+type mapIndex struct{ index **int }
+
+// Set implements kingpin.Value.
+func (m mapIndex) Set(s string) error {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 {
+		return fmt.Errorf("map_index: %q is not a whole number of 0 or more", s)
+	}
+	*m.index = &n
+	return nil
+}
+
+// String implements kingpin.Value.
+func (m mapIndex) String() string { return "" }
 
 // tell writes a report and returns its status.
 func tell(r report, output string, stdout io.Writer) error {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow/airflowtest"
 )
@@ -36,6 +37,14 @@ func TestCommandsTakeFlagsOnBothSides(t *testing.T) {
 		{"--config.file=f serve --web.telemetry-path=/x --airflow.url=a", commandServe,
 			func(f flags) bool { return f.configFile == "f" && f.airflowURL == "a" && f.telemetryPath == "/x" }},
 		{"--config.file=f check --airflow.url=a", commandCheck, func(f flags) bool { return f.configFile == "f" && f.airflowURL == "a" && f.output == outputText }},
+		{"--airflow.url=a explain etl - load 3 --no-wait", commandExplain, func(f flags) bool {
+			e := f.explain
+			return f.airflowURL == "a" && e.DagID == "etl" && e.RunID == "-" && e.TaskID == "load" && *e.MapIndex == 3 && !e.Wait && e.LogLines == 20
+		}},
+		{"explain etl --log-lines=0 -o json", commandExplain, func(f flags) bool {
+			e := f.explain
+			return f.output == outputJSON && e.RunID == "" && e.TaskID == "" && e.MapIndex == nil && e.Wait && e.LogLines == 0
+		}},
 		{"check --config.file f --log.format json --output=json", commandCheck,
 			func(f flags) bool { return f.configFile == "f" && f.output == outputJSON && f.logFormat == "json" }},
 	} {
@@ -49,6 +58,11 @@ func TestCommandsTakeFlagsOnBothSides(t *testing.T) {
 // Status 2 is for who could not ask, whatever the reason; 1 for what a scrape would say of a wrong command line.
 func TestExitStatus(t *testing.T) {
 	server := anAirflow(t, "3.3.2")
+	server.Update(func(db *airflowtest.Database) {
+		db.Add(airflowtest.Task("etl", "one", "load"), 0).Fail()
+		db.Run("etl", "one").Settle()
+		db.PutRun(airflowtest.DagRun{DagID: "etl", RunID: "newest", RunAfter: db.Now().Add(time.Minute)})
+	})
 	for args, want := range map[string]int{
 		"check --airflow.url=" + server.URL:                      0,
 		"check --airflow.url=http://127.0.0.1:1":                 2,
@@ -57,6 +71,15 @@ func TestExitStatus(t *testing.T) {
 		"check --output=xml":                                     2,
 		"check --web.listen-address=:1":                          2,
 		"check --config.file=/no/such/file":                      2,
+		"explain":                                                2,
+		"explain etl - load x":                                   2,
+		"explain etl --log-lines=-1":                             2,
+		"explain etl --log-lines=1":                              2,
+		"explain --airflow.url=" + server.URL + " etl":           0,
+		"explain --airflow.url=" + server.URL + " etl one":       1,
+		"explain --airflow.url=" + server.URL + " etl two":       2,
+		"explain --airflow.url=" + server.URL + " elt":           2,
+		"explain --airflow.url=" + server.URL + " ~":             2,
 		"--no-such-flag":                                         1,
 		"nonsense":                                               1,
 		"--airflow.url=" + server.URL + "/wrong check":           2,
