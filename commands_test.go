@@ -39,7 +39,7 @@ func TestCommandsTakeFlagsOnBothSides(t *testing.T) {
 		{"--config.file=f check --airflow.url=a", commandCheck, func(f flags) bool { return f.configFile == "f" && f.airflowURL == "a" && f.output == outputText }},
 		{"--airflow.url=a explain etl - load 3 --no-wait", commandExplain, func(f flags) bool {
 			e := f.explain
-			return f.airflowURL == "a" && e.DagID == "etl" && e.RunID == "-" && e.TaskID == "load" && *e.MapIndex == 3 && !e.Wait && e.LogLines == 20
+			return f.airflowURL == "a" && e.DagID == "etl" && e.RunID == "" && e.TaskID == "load" && *e.MapIndex == 3 && !e.Wait && e.LogLines == 20
 		}},
 		{"explain etl --log-lines=0 -o json", commandExplain, func(f flags) bool {
 			e := f.explain
