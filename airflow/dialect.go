@@ -1,6 +1,7 @@
 package airflow
 
 import (
+	"context"
 	"net/url"
 	"time"
 )
@@ -38,6 +39,13 @@ type dialect interface {
 	logCall(k *call, stream bool)
 	// logSource reads a log.
 	logSource(a *answer, stream bool) logSource
+	// setState is TaskInstanceAPI.SetState.
+	setState(ctx context.Context, a *TaskInstanceAPI, s *server, ref TaskInstanceRef, change StateChange) ([]ChangedTaskInstance, error)
+	// notePath is where the note of a task instance is written, and noted reads the answer.
+	notePath(ref TaskInstanceRef) string
+	noted(a *answer, n *names) (TaskInstanceDetails, error)
+	// selection turns a filter into the parameters of a list, and refuses what this version does not know.
+	selection(s *server, f *TaskInstanceFilter, list taskInstanceList) (selection, error)
 	// unfinishedStates are the states of unfinished task instances that the
 	// API of this version accepts in a filter, without StateNone.
 	unfinishedStates(v Version) []State

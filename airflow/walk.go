@@ -37,6 +37,7 @@ type rowsOf[R any, K comparable] struct {
 	room    int  // rows of one answer to the batch list
 	byRow   bool // bare numbers that are not JSON do not come
 	lenient bool // decode itself finds keys that come twice, and strings that are not UTF-8
+	skip    int  // rows before the first page
 	most    int  // rows that may come in all when they come page by page, or a page more; 0: any number
 }
 
@@ -148,6 +149,35 @@ func (w *walk[R, K]) pages(ctx context.Context) error {
 	return k.errorf(ClassDecode, nil, "the cursor leads round in circles")
 }
 
+// onePage asks the GET list for everything at once, where its pages have no order.
+func (w *walk[R, K]) onePage(ctx context.Context) error {
+	k := w.getCall(w.of.room)
+	if w.of.params["order_by"] == nil {
+		k.query.Del("order_by")
+	}
+	if w.of.skip > 0 {
+		k.query.Set("offset", strconv.Itoa(w.of.skip))
+	}
+	if err := w.fetch(ctx, k); err != nil {
+		return err
+	}
+	return w.complete(k, false)
+}
+
+// pagesByOffset walks the GET list by offset.
+func (w *walk[R, K]) pagesByOffset(ctx context.Context) error {
+	next := func(offset int) (call, error) {
+		k := w.getCall(getLimit)
+		k.query.Set("offset", strconv.Itoa(w.of.skip+offset))
+		return k, nil
+	}
+	k, _ := next(0) // it has no error
+	if err := w.fetch(ctx, k); err != nil {
+		return err
+	}
+	return w.offsets(ctx, k, next)
+}
+
 func (w *walk[R, K]) getCall(limit int) call {
 	k := w.client.call(w.server, w.of.op, http.MethodGet, w.of.path)
 	if w.of.endpoint != "" {
@@ -230,6 +260,9 @@ func (w *walk[R, K]) fetch(ctx context.Context, k call) error {
 	w.page.envelope, err = decodeListing(a.body, w.of.key, w.row, options...)
 	if errors.Is(err, errStop) {
 		return errStop
+	}
+	if w.page.total > 0 {
+		w.page.total = max(0, w.page.total-w.of.skip)
 	}
 	return a.decodeError(err)
 }

@@ -67,7 +67,7 @@ func (c *client) try(method, path, body string) (reply, error) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	if method == http.MethodPost {
+	if body != "" || method == http.MethodPost {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	for key, values := range c.header {

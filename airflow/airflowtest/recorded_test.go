@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow/airflowtest"
 )
@@ -37,8 +38,12 @@ func fillZoo(db *airflowtest.Database) {
 		db.Add(airflowtest.MappedTask("zoo_mapped", "r", "part", i), 0)
 		db.Add(airflowtest.MappedTask("zoo_mapped", "manual__2026-11-24T08:19:21.029239+00:00", "work", i), 0)
 	}
-	db.Add(airflowtest.Task("zoo_mapped", "r", "not_expanded"), 0)
-	db.Add(airflowtest.Task("zoo_mapped", "manual__2026-11-24T08:19:21.029239+00:00", "not_yet_expanded"), 0)
+	db.Add(airflowtest.Task("zoo_mapped", "r", "not_expanded"), 0).Mapped = true
+	db.Add(airflowtest.Task("zoo_mapped", "manual__2026-11-24T08:19:21.029239+00:00", "not_yet_expanded"), 0).Mapped = true
+	executed := time.Date(2026, 11, 24, 8, 19, 8, 436009e3, time.UTC)
+	db.PutRun(airflowtest.DagRun{DagID: "zoo_states", RunID: "odd+chars:~%2F? #1", LogicalDate: executed})
+	db.Add(airflowtest.Task("zoo_states", "odd+chars:~%2F? #1", "ok_python"), 0)
+	db.Add(airflowtest.Task("zoo_states", "zoo 1", "success"), 0)
 }
 
 // TestRecordedAnswers asks what real servers were asked, and compares whole
@@ -106,6 +111,22 @@ func TestRecordedAnswers(t *testing.T) {
 			"GET /api/v1/dags/zoo_mapped/dagRuns/manual__2026-11-24T08%3A19%3A21.029239%2B00%3A00/taskInstances/work/dependencies", "", 404, problem},
 		{"2.11.2", "op_get_mapped_dependencies_of_unexpanded_0.json", admin,
 			"GET /api/v1/dags/zoo_mapped/dagRuns/manual__2026-11-24T08%3A19%3A21.029239%2B00%3A00/taskInstances/not_yet_expanded/0/dependencies", "", 404, problem},
+		{"2.11.2", "op_get_extra_links.json", admin, "GET /api/v1/dags/zoo_states/dagRuns/odd%2Bchars%3A~%252F%3F%20%231/taskInstances/ok_python/links", "", 200, jsonType},
+		{"2.11.2", "op_get_try_details_404.json", admin, "GET /api/v1/dags/zoo_states/dagRuns/odd%2Bchars%3A~%252F%3F%20%231/taskInstances/three_tries_failed/tries/9", "", 404, problem},
+		{"2.11.2", "op_get_mapped_task_instances_unexpanded.json", admin, "GET /api/v1/dags/zoo_mapped/dagRuns/manual__2026-11-24T08%3A19%3A21.029239%2B00%3A00/taskInstances/not_yet_expanded/listMapped", "", 200, jsonType},
+		{"2.11.2", "op_get_mapped_task_instances_unmapped.json", admin, "GET /api/v1/dags/zoo_states/dagRuns/odd%2Bchars%3A~%252F%3F%20%231/taskInstances/ok_python/listMapped", "", 404, problem},
+		{"2.11.2", "op_get_mapped_task_instances_badorder.json", admin, "GET /api/v1/dags/zoo_mapped/dagRuns/manual__2026-11-24T08%3A19%3A21.029239%2B00%3A00/taskInstances/work/listMapped?order_by=try_number", "", 400, problem},
+		{"2.11.2", "op_get_log_badtoken.json", admin, "GET /api/v1/dags/zoo_states/dagRuns/odd%2Bchars%3A~%252F%3F%20%231/taskInstances/ok_python/logs/1?token=xyz", "", 400, problem},
+		{"2.11.2", "op_get_log_unknown_task.json", admin, "GET /api/v1/dags/zoo_states/dagRuns/odd%2Bchars%3A~%252F%3F%20%231/taskInstances/nope/logs/1", "", 404, problem},
+		{"2.11.2", "op_patch_task_instance_dry_limited_limited.json", limited, "PATCH /api/v1/dags/zoo_states/dagRuns/odd%2Bchars%3A~%252F%3F%20%231/taskInstances/ok_python", `{"dry_run": true, "new_state": "failed"}`, 403, problem},
+		{"2.11.2", "op_patch_task_instance_dry_admin_admin.json", admin,
+			"PATCH /api/v1/dags/zoo_wide/dagRuns/manual__2026-11-24T08%3A19%3A28.227900%2B00%3A00/taskInstances/tiny", `{"dry_run": true, "new_state": "failed"}`, 404, problem},
+		{"2.11.2", "op_patch_mapped_task_instance_real_admin.json", admin, "PATCH /api/v1/dags/zoo_mapped/dagRuns/manual__2026-11-24T08%3A19%3A21.029239%2B00%3A00/taskInstances/work/1", `{"dry_run": false, "new_state": "failed"}`, 200, jsonType},
+		{"2.11.2", "op_patch_task_instance_badstate_admin.json", admin, "PATCH /api/v1/dags/zoo_states/dagRuns/odd%2Bchars%3A~%252F%3F%20%231/taskInstances/ok_python", `{"dry_run": true, "new_state": "running"}`, 400, problem},
+		{"2.11.2", "op_patch_task_instance_nobody_admin.json", admin, "PATCH /api/v1/dags/zoo_states/dagRuns/odd%2Bchars%3A~%252F%3F%20%231/taskInstances/ok_python", `{}`, 400, problem},
+		{"2.11.2", "op_patch_task_instance_default_dry_admin.json", admin, "PATCH /api/v1/dags/zoo_states/dagRuns/odd%2Bchars%3A~%252F%3F%20%231/taskInstances/ok_python", `{"new_state": "success"}`, 200, jsonType},
+		{"2.11.2", "op_set_task_instance_note_limited_limited.json", limited, "PATCH /api/v1/dags/zoo_states/dagRuns/odd%2Bchars%3A~%252F%3F%20%231/taskInstances/ok_python/setNote", `{"note": "a"}`, 403, problem},
+		{"2.11.2", "op_set_note_404_admin.json", admin, "PATCH /api/v1/dags/zoo_states/dagRuns/odd%2Bchars%3A~%252F%3F%20%231/taskInstances/nope/setNote", `{"note": "a"}`, 404, problem},
 
 		{"3.3.2", "version.json", "", "GET /api/v2/version", "", 200, jsonType},
 		{"3.3.2", "v1-version.json", "", "GET /api/v1/version", "", 404, jsonType},
@@ -136,6 +157,17 @@ func TestRecordedAnswers(t *testing.T) {
 		{"3.3.2", "dep-404.json", "token", "GET /api/v2/dags/zoo_mapped/dagRuns/r/taskInstances/nope/dependencies", "", 404, jsonType},
 		{"3.3.2", "dep-mapped-404.json", "token", "GET /api/v2/dags/zoo_mapped/dagRuns/r/taskInstances/not_expanded/0/dependencies", "", 404, jsonType},
 		{"3.3.2", "dep-mapped-expanded-plain-404.json", "token", "GET /api/v2/dags/zoo_mapped/dagRuns/r/taskInstances/part/dependencies", "", 404, jsonType},
+		{"3.3.2", "links.json", "token", "GET /api/v2/dags/zoo_states/dagRuns/zoo%201/taskInstances/success/links", "", 200, jsonType},
+		{"3.3.2", "links-mapped.json", "token", "GET /api/v2/dags/zoo_mapped/dagRuns/r/taskInstances/part/links?map_index=1", "", 200, jsonType},
+		{"3.3.2", "listmapped-404.json", "token", "GET /api/v2/dags/zoo_mapped/dagRuns/r/taskInstances/nope/listMapped", "", 404, jsonType},
+		{"3.3.2", "listmapped-unmapped-404.json", "token", "GET /api/v2/dags/zoo_states/dagRuns/zoo%201/taskInstances/success/listMapped", "", 404, jsonType},
+		{"3.3.2", "listmapped-unexpanded.json", "token", "GET /api/v2/dags/zoo_mapped/dagRuns/r/taskInstances/not_expanded/listMapped", "", 200, jsonType},
+		{"3.3.2", "try-detail-404.json", "token", "GET /api/v2/dags/zoo_states/dagRuns/zoo%201/taskInstances/failed_3_tries/tries/9", "", 404, jsonType},
+		{"3.3.2", "log-404.json", "token", "GET /api/v2/dags/zoo_states/dagRuns/zoo%201/taskInstances/nope/logs/1", "", 404, jsonType},
+		{"3.3.2", "patch-404.json", "token", "PATCH /api/v2/dags/zoo_states/dagRuns/zoo%201/taskInstances/nope", `{"note": "x"}`, 404, jsonType},
+		{"3.3.2", "patch-422-badstate.json", "token", "PATCH /api/v2/dags/zoo_states/dagRuns/zoo%201/taskInstances/success", `{"new_state": "running"}`, 422, jsonType},
+		{"3.3.2", "patch-422-extra.json", "token", "PATCH /api/v2/dags/zoo_states/dagRuns/zoo%201/taskInstances/success/-1", `{"dry_run": true, "new_state": "success"}`, 422, jsonType},
+		{"3.3.2", "setnote-v1-path.json", "token", "PATCH /api/v2/dags/zoo_states/dagRuns/zoo%201/taskInstances/success/setNote", `{"note": "x"}`, 422, jsonType},
 		{"3.3.2", "ti-post-422-none.json", "token", batchV2, `{"state": ["none"]}`, 422, jsonType},
 		{"3.3.2", "ti-post-422-unknown.json", "token", batchV2, `{"cursor": ""}`, 422, jsonType},
 	} {

@@ -97,13 +97,13 @@ func rowsOf(t *testing.T, file string) []json.RawMessage {
 		t.Fatal(err)
 	}
 	var body struct {
-		Rows   []json.RawMessage `json:"task_instances"`
-		TaskID string            `json:"task_id"`
+		Rows []json.RawMessage `json:"task_instances"`
+		Pool string            `json:"pool"`
 	}
 	if json.Unmarshal(b, &body) != nil {
 		return nil // an answer of another kind
 	}
-	if body.TaskID != "" {
+	if body.Pool != "" {
 		return []json.RawMessage{b}
 	}
 	return body.Rows

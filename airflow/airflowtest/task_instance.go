@@ -54,9 +54,15 @@ type TaskInstance struct {
 	Hostname       string
 	PID            int    // 0 is null
 	Note           string // empty is null
+	Mapped         bool   // of one without an index: it is to be expanded, or was expanded to nothing
 	RenderedFields map[string]any
 	RenderedIndex  string // rendered_map_index; empty is null
 	TriggerID      int    // set while deferred; 0 is none
+
+	// Links are the extra links of the operator by name; an empty one is null.
+	Links map[string]string
+	// Logs are what the attempts wrote, by their numbers.
+	Logs map[int][]LogLine
 
 	// NullColumn is a column that a damaged database holds NULL in: hostname,
 	// unixname, try_number, max_tries or executor_config.

@@ -33,6 +33,10 @@ const (
 	readRuns = ReadDags | ReadDagRuns
 	// readInstances is what listing task instances needs.
 	readInstances = ReadDags | ReadDagRuns | ReadTaskInstances
+	// readLogs is what reading the log of a task instance needs.
+	readLogs = readInstances | ReadTaskLogs
+	// editInstances is what changing a task instance needs.
+	editInstances = readInstances | EditTaskInstances
 	// openToAll marks endpoints that need no login.
 	openToAll Rights = 0
 )

@@ -1,0 +1,69 @@
+package airflowtest
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+)
+
+// links are the extra links of an instance, by their names.
+func (ti *TaskInstance) links() object {
+	o := object{}
+	for _, name := range slices.Sorted(maps.Keys(ti.Links)) {
+		o = append(o, member{name, orNil(ti.Links[name])})
+	}
+	return o
+}
+
+// listLinks is GET …/taskInstances/{task}/links of v1.
+func (d v1) listLinks(c *call) answer {
+	if _, problem := d.parseQuery(c.queryBut("map_index")); problem != nil {
+		return *problem
+	}
+	if !c.mayRead(c.path["dag"]) {
+		return d.forbidden()
+	}
+	ti, _ := c.one(c.queryIndex())
+	if ti == nil {
+		return d.problem(http.StatusNotFound, "DAG Run not found", fmt.Sprintf("DAG Run with ID = \"%s\" not found", c.path["run"]), "NotFound")
+	}
+	return d.json(http.StatusOK, ti.links())
+}
+
+// listLinks is GET …/taskInstances/{task}/links of v2.
+func (d v2) listLinks(c *call) answer {
+	index, problem := d.parseIndexOrQuery(c)
+	if problem != nil {
+		return *problem
+	}
+	if !c.mayRead(c.path["dag"]) {
+		return d.forbidden()
+	}
+	ti, _ := c.one(index)
+	if ti == nil {
+		return d.detail(http.StatusNotFound, "TaskInstance not found")
+	}
+	links := ti.links()
+	return d.json(http.StatusOK, object{{"extra_links", links}, {"total_entries", len(links)}})
+}
+
+// queryBut is the query without these parameters.
+func (c *call) queryBut(known ...string) url.Values {
+	q := c.query()
+	for _, name := range known {
+		q.Del(name)
+	}
+	return q
+}
+
+// queryIndex is the map index that the query of v1 names, −1 if none.
+func (c *call) queryIndex() int {
+	index, err := strconv.Atoi(c.query().Get("map_index"))
+	if err != nil {
+		return -1
+	}
+	return index
+}
