@@ -25,7 +25,9 @@ func TestReadmeMetricTableIsGenerated(t *testing.T) {
 // What the README shows of the commands is what their own tests get.
 func TestReadmeShowsWhatTheCommandsSay(t *testing.T) {
 	for marker, golden := range map[string]string{
-		"check": "collector/check/testdata/no_pools_v2.txt",
+		"check":       "collector/check/testdata/no_pools_v2.txt",
+		"explain":     "collector/explain/testdata/pool_full_v2.txt",
+		"explain run": "collector/explain/testdata/run_v2.txt",
 	} {
 		text, err := os.ReadFile(golden)
 		if err != nil {

@@ -32,6 +32,7 @@ var users = []airflowtest.User{
 	{Name: "viewer", Password: password, Rights: airflowtest.Viewer},
 	{Name: "nobody", Password: password},
 	{Name: "nopools", Password: password, Rights: airflowtest.Viewer &^ airflowtest.ReadPools},
+	{Name: "nologs", Password: password, Rights: airflowtest.Viewer &^ airflowtest.ReadTaskLogs},
 	{Name: "noinstances", Password: password, Rights: airflowtest.ReadDags | airflowtest.ReadDagRuns | airflowtest.ReadPools | airflowtest.ReadImportErrors},
 	{Name: "limited", Password: password, Rights: airflowtest.Viewer, DagIDs: []string{"etl"}},
 }
@@ -143,6 +144,7 @@ var situations = map[string]struct {
 	"viewer":         {situation{user: "viewer"}, 0},
 	"no_rights":      {situation{user: "nobody"}, 1},
 	"no_pools":       {situation{user: "nopools"}, 1},
+	"no_logs":        {situation{user: "nologs"}, 0},
 	"no_instances":   {situation{user: "noinstances"}, 1},
 	"restricted":     {situation{user: "limited"}, 0},
 	"wrong_password": {situation{user: "viewer", change: func(o *check.Options) { o.Airflow.Password = "not-this-one" }}, 2},

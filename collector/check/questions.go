@@ -45,6 +45,7 @@ type samples struct {
 var (
 	runRights      = []right{readDags, readDagRuns}
 	instanceRights = []right{readDags, readDagRuns, readTaskInstances}
+	logRights      = []right{readDags, readDagRuns, readTaskInstances, readTaskLogs}
 )
 
 // questions are all of them, in an order in which each finds what it is about.
@@ -72,7 +73,11 @@ func (a *asker) questions() []question {
 	if a.options.Collector.Blocked.Enabled {
 		list = append(list, question{name: "those without a state", request: "…/taskInstances", lists: true, part: blocked, needs: instanceRights, ask: a.stateless})
 	}
-	return append(list, question{name: "dependencies of one", request: "GET …/dependencies", part: blocked, needs: instanceRights, since210: true, ask: a.dependencies})
+	return append(list,
+		question{name: "dependencies of one", request: "GET …/dependencies", part: blocked, needs: instanceRights, since210: true, ask: a.dependencies},
+		question{name: "details of one", request: "GET …/taskInstances/…", part: partExplain, needs: instanceRights, ask: a.details},
+		question{name: "extra links of one", request: "GET …/links", part: partExplain, needs: instanceRights, ask: a.links},
+		question{name: "log of one", request: "GET …/logs/…", part: partExplain, needs: logRights, ask: a.log})
 }
 
 // request is what the question asks for, for people.
@@ -237,6 +242,39 @@ func (a *asker) dependencies(ctx context.Context) (string, error) {
 	return a.aboutOne("", err)
 }
 
+func (a *asker) details(ctx context.Context) (string, error) {
+	t, err := a.sample(func(*airflow.TaskInstance) bool { return true })
+	if err != nil {
+		return "", err
+	}
+	_, err = a.client.TaskInstanceAPI().Get(ctx, t.Ref())
+	return a.aboutOne("", err)
+}
+
+func (a *asker) links(ctx context.Context) (string, error) {
+	t, err := a.sample(func(*airflow.TaskInstance) bool { return true })
+	if err != nil {
+		return "", err
+	}
+	_, err = a.client.TaskInstanceAPI().ExtraLinks(ctx, t.Ref())
+	return a.aboutOne("", err)
+}
+
+// log reads the beginning of a log.
+func (a *asker) log(ctx context.Context) (string, error) {
+	t, err := a.sample(func(t *airflow.TaskInstance) bool {
+		return t.TryNumber > 0 && (t.State == airflow.StateSuccess || t.State == airflow.StateFailed || t.State == airflow.StateRunning)
+	})
+	if err != nil {
+		return "", err
+	}
+	stream, err := a.client.TaskInstanceAPI().Log(ctx, t.Ref(), t.TryNumber, airflow.LogQuery{Stream: true})
+	if err != nil {
+		return a.aboutOne("", err)
+	}
+	return "", stream.Close()
+}
+
 // sample is a known instance to which a path leads.
 func (a *asker) sample(good func(*airflow.TaskInstance) bool) (*airflow.TaskInstance, error) {
 	for i := range a.found.instances {
@@ -247,7 +285,7 @@ func (a *asker) sample(good func(*airflow.TaskInstance) bool) (*airflow.TaskInst
 	if len(a.found.instances) == 0 {
 		return nil, notTried("there is no task instance yet")
 	}
-	return nil, notTried("there is no task instance that could be asked about without risk")
+	return nil, notTried("no task instance that is known may be asked about")
 }
 
 // aboutOne tells an instance that went meanwhile from an endpoint that is missing.

@@ -142,7 +142,11 @@ func (l *Log) write(t *text) {
 		t.line("  %s", line)
 	}
 	if l.Err != nil {
-		t.line("The log of attempt %d could not be read to its end: %s", l.TryNumber, l.Err)
+		end := ""
+		if len(l.Lines) > 0 {
+			end = " to its end"
+		}
+		t.line("The log of attempt %d could not be read%s: %s", l.TryNumber, end, l.Err)
 		if airflow.ClassOf(l.Err) == airflow.ClassForbidden {
 			t.line("  missing right: can read on Task Logs")
 		}
