@@ -64,9 +64,9 @@ func (a *asker) questions() []question {
 		{name: "import errors", request: "GET …/importErrors", part: "import_errors", needs: []right{readImportErrors}, ask: a.importErrors},
 		{name: "active DAG runs", request: "…/dagRuns", lists: true, part: "dag_runs", needs: runRights, ask: a.activeRuns},
 		{name: "DAG runs that ended", request: "…/dagRuns", lists: true, part: "dag_runs", needs: runRights, ask: a.endedRuns},
-		{name: "latest runs of a DAG", request: "GET …/dagRuns", part: "dag_runs", needs: runRights, ask: a.latestRuns},
 		{name: "count of a state", request: "GET …/taskInstances", part: "task_instances", needs: instanceRights, ask: a.count},
 		{name: "unfinished task instances", request: "…/taskInstances", lists: true, part: "task_instances", needs: instanceRights, ask: a.unfinished},
+		{name: "latest runs of a DAG", request: "GET …/dagRuns", part: "dag_runs", needs: runRights, ask: a.latestRuns},
 		{name: "finished ones of a run", request: "…/taskInstances", lists: true, part: "attempts", needs: instanceRights, ask: a.finished},
 		{name: "attempts of one", request: "GET …/tries", part: "attempts", needs: instanceRights, since210: true, ask: a.tries},
 	}
@@ -144,18 +144,31 @@ func (a *asker) endedRuns(ctx context.Context) (string, error) {
 	return note + " in a day", err
 }
 
-// latestRuns looks for a run that later questions can be about.
+// latestRuns looks for a run that later questions can be about: of DAGs whose
+// task instances were listed, or else of any.
 func (a *asker) latestRuns(ctx context.Context) (string, error) {
-	if len(a.found.dags) == 0 {
-		return "", notTried("no DAG is visible")
+	var ids []string
+	for i := range a.found.instances {
+		ids = append(ids, a.found.instances[i].DagID)
 	}
 	slices.SortStableFunc(a.found.dags, func(x, y airflow.Dag) int { return boolean(x.Paused) - boolean(y.Paused) })
-	for _, dag := range a.found.dags[:min(lookedAt, len(a.found.dags))] {
-		runs, _, err := a.client.LatestDagRuns(ctx, dag.DagID, []airflow.RunState{airflow.RunSuccess, airflow.RunFailed}, 1)
+	for i := range a.found.dags {
+		ids = append(ids, a.found.dags[i].DagID)
+	}
+	if len(ids) == 0 {
+		return "", notTried("no DAG is visible")
+	}
+	asked := map[string]struct{}{}
+	for _, id := range ids {
+		if _, again := asked[id]; again {
+			continue
+		}
+		asked[id] = struct{}{}
+		runs, _, err := a.client.LatestDagRuns(ctx, id, []airflow.RunState{airflow.RunSuccess, airflow.RunFailed, airflow.RunRunning}, 1)
 		if err != nil {
 			return "", err
 		}
-		if a.found.runs = append(a.found.runs, runs...); len(a.found.runs) > 0 {
+		if a.found.runs = append(a.found.runs, runs...); len(a.found.runs) > 0 || len(asked) == lookedAt {
 			break
 		}
 	}
@@ -221,7 +234,7 @@ func (a *asker) stateless(ctx context.Context) (string, error) {
 }
 
 func (a *asker) tries(ctx context.Context) (string, error) {
-	t, err := a.sample(func(*airflow.TaskInstance) bool { return true })
+	t, err := a.sample("no path leads to any that is known", func(*airflow.TaskInstance) bool { return true })
 	if err != nil {
 		return "", err
 	}
@@ -232,7 +245,7 @@ func (a *asker) tries(ctx context.Context) (string, error) {
 // dependencies asks about an instance for which the answer is empty: the
 // question changes some of those that wait.
 func (a *asker) dependencies(ctx context.Context) (string, error) {
-	t, err := a.sample(func(t *airflow.TaskInstance) bool {
+	t, err := a.sample("those that are known wait, and asking about them could change them", func(t *airflow.TaskInstance) bool {
 		return t.State.Finished() || t.State == airflow.StateRunning
 	})
 	if err != nil {
@@ -243,7 +256,7 @@ func (a *asker) dependencies(ctx context.Context) (string, error) {
 }
 
 func (a *asker) details(ctx context.Context) (string, error) {
-	t, err := a.sample(func(*airflow.TaskInstance) bool { return true })
+	t, err := a.sample("no path leads to any that is known", func(*airflow.TaskInstance) bool { return true })
 	if err != nil {
 		return "", err
 	}
@@ -252,7 +265,7 @@ func (a *asker) details(ctx context.Context) (string, error) {
 }
 
 func (a *asker) links(ctx context.Context) (string, error) {
-	t, err := a.sample(func(*airflow.TaskInstance) bool { return true })
+	t, err := a.sample("no path leads to any that is known", func(*airflow.TaskInstance) bool { return true })
 	if err != nil {
 		return "", err
 	}
@@ -262,7 +275,7 @@ func (a *asker) links(ctx context.Context) (string, error) {
 
 // log reads the beginning of a log.
 func (a *asker) log(ctx context.Context) (string, error) {
-	t, err := a.sample(func(t *airflow.TaskInstance) bool {
+	t, err := a.sample("none that is known has run", func(t *airflow.TaskInstance) bool {
 		return t.TryNumber > 0 && (t.State == airflow.StateSuccess || t.State == airflow.StateFailed || t.State == airflow.StateRunning)
 	})
 	if err != nil {
@@ -275,8 +288,8 @@ func (a *asker) log(ctx context.Context) (string, error) {
 	return "", stream.Close()
 }
 
-// sample is a known instance to which a path leads.
-func (a *asker) sample(good func(*airflow.TaskInstance) bool) (*airflow.TaskInstance, error) {
+// sample is a known instance to which a path leads, or else the error says that there is none.
+func (a *asker) sample(none notTried, good func(*airflow.TaskInstance) bool) (*airflow.TaskInstance, error) {
 	for i := range a.found.instances {
 		if t := &a.found.instances[i]; good(t) && !strings.Contains(t.DagID+t.RunID+t.TaskID, "/") {
 			return t, nil
@@ -285,7 +298,7 @@ func (a *asker) sample(good func(*airflow.TaskInstance) bool) (*airflow.TaskInst
 	if len(a.found.instances) == 0 {
 		return nil, notTried("there is no task instance yet")
 	}
-	return nil, notTried("no task instance that is known may be asked about")
+	return nil, none
 }
 
 // aboutOne tells an instance that went meanwhile from an endpoint that is missing.

@@ -96,6 +96,25 @@ func TestNothingIsAskedAboutWhatMoves(t *testing.T) {
 	}
 }
 
+// An instance that is scheduled again, for another attempt, has moved.
+func TestAnotherAttemptIsAMove(t *testing.T) {
+	var server *airflowtest.Server
+	change := func(o *explain.Options) {
+		o.Waiting = func(time.Duration) {
+			server.Update(func(db *airflowtest.Database) { db.TaskInstance(task("load")).Fail().Schedule() })
+		}
+	}
+	build := func(w *world) {
+		server = w.server
+		waits("Task Concurrency", "x")(w)
+	}
+	inWorld(t, "2.11.2", build, change, "etl monday load", func(w *world, r *explain.Report) {
+		if n := w.questions(); n > 0 || !strings.Contains(text(t, r), "it moved between two looks") {
+			t.Errorf("asked %d times\n%s", n, text(t, r))
+		}
+	})
+}
+
 // As many questions as a collection of the exporter would ask, and a text that can be read.
 func TestLargeRunsAreBounded(t *testing.T) {
 	for _, version := range []string{"2.11.2", "3.3.2"} {
@@ -170,6 +189,42 @@ func TestQuestionsThatAreSwitchedOff(t *testing.T) {
 					t.Errorf("asked %d times\n%s", w.questions(), text(t, r))
 				}
 			})
+		})
+	}
+}
+
+// A backfill of Airflow 2 belongs to a command, one of Airflow 3 to the scheduler.
+func TestBackfillsOfACommandAreNotAskedAbout(t *testing.T) {
+	for version, want := range map[string]int{"2.11.2": 0, "3.3.2": 1} {
+		build := func(w *world) {
+			waits("Task Concurrency", "x")(w)
+			w.server.Update(func(db *airflowtest.Database) { db.Run("etl", "monday").Type = airflowtest.RunBackfill })
+		}
+		inWorld(t, version, build, nil, "etl monday load", func(w *world, r *explain.Report) {
+			if n := w.questions(); n != want {
+				t.Errorf("%s: asked %d times, want %d\n%s", version, n, want, text(t, r))
+			}
+		})
+	}
+}
+
+// What was not looked at may move.
+func TestRunsThatAreTooLargeAreNotCalledQuiet(t *testing.T) {
+	for _, version := range []string{"2.11.2", "3.3.2"} {
+		build := func(w *world) {
+			w.server.Update(func(db *airflowtest.Database) {
+				db.Add(task("load"), 0)
+				db.Add(task("many"), 0)
+				for _, t := range db.Expand(task("many"), 2100) {
+					t.Skip()
+				}
+			})
+			time.Sleep(time.Hour)
+		}
+		inWorld(t, version, build, nil, "etl monday load", func(w *world, r *explain.Report) {
+			if n := w.questions(); n > 0 || !strings.Contains(text(t, r), "more task instances than were looked at") {
+				t.Errorf("%s: asked %d times\n%s", version, n, text(t, r))
+			}
 		})
 	}
 }

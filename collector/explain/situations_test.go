@@ -123,6 +123,15 @@ var situations = map[string]situation{
 			db.Add(task("load"), 0).AskingWrites = airflowtest.Skipped
 		})
 	}},
+	"stale": {args: "etl monday load", status: 1, build: func(w *world) {
+		stalled("Trigger Rule", "because")(w)
+		w.server.Update(func(db *airflowtest.Database) { db.Dag("etl").Stale = true })
+	}},
+	"unscheduled": {args: "etl monday load", status: 1, build: func(w *world) {
+		stalled("Trigger Rule", "because")(w)
+		w.server.Update(func(db *airflowtest.Database) { db.Run("etl", "monday").Fail().State = airflowtest.Failed })
+		w.server.Update(func(db *airflowtest.Database) { db.TaskInstance(task("load")).State = airflowtest.NoStatus })
+	}},
 	"max_active_runs": {args: "etl tuesday", status: 1, build: func(w *world) {
 		w.step(func(db *airflowtest.Database) {
 			db.PutDag(airflowtest.Dag{DagID: "etl", MaxActiveRuns: 1, Schedule: "@daily"})

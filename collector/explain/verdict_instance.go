@@ -111,13 +111,12 @@ func (r *Report) judgeWaiting(i *Instance) bool {
 		return true
 	}
 	switch {
+	case !unfinished(r.Run.State):
+		r.blame("Its run has ended (%s), but it has not: nothing schedules it any more.", r.Run.State)
 	case i.State == airflow.StateScheduled:
 		r.say("It is scheduled, and waits to be sent to the executor. Why was not asked: %s.", i.Why.NotAsked)
 	default:
 		r.say("Its turn has not come. Why was not asked: %s.", i.Why.NotAsked)
-	}
-	if !unfinished(r.Run.State) {
-		r.Blocked = true
 	}
 	return true
 }
