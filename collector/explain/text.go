@@ -30,19 +30,19 @@ func (r *Report) WriteText(w io.Writer) error {
 			t.line("  -> %s", advice)
 		}
 	}
-	_, err := io.WriteString(w, t.String())
+	_, err := io.WriteString(w, t.b.String())
 	return err
 }
 
 // text is built line by line; nothing in a line may move the terminal.
-type text struct{ strings.Builder }
+type text struct{ b strings.Builder }
 
 func (t *text) line(format string, args ...any) {
-	t.WriteString(strings.TrimRight(terminal.Line(fmt.Sprintf(format, args...)), " ") + "\n")
+	fmt.Fprintln(&t.b, strings.TrimRight(terminal.Line(fmt.Sprintf(format, args...)), " "))
 }
 
 // gap is an empty line.
-func (t *text) gap() { t.WriteByte('\n') }
+func (t *text) gap() { fmt.Fprintln(&t.b) }
 
 // table writes rows of cells in columns.
 func (t *text) table(rows [][]string) {
@@ -56,7 +56,7 @@ func (t *text) table(rows [][]string) {
 	}
 	_ = w.Flush() // into memory
 	for line := range strings.Lines(b.String()) {
-		t.WriteString(strings.TrimRight(line, " \n") + "\n")
+		fmt.Fprintln(&t.b, strings.TrimRight(line, " \n"))
 	}
 }
 
