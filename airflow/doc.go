@@ -6,4 +6,20 @@
 // that names the operation, the path, the status and the [Class] of what went
 // wrong. It never retries on its own, never follows a redirect, and keeps to
 // the request budget of its [Config] whoever calls it.
+//
+// # Task instances
+//
+// The methods of Client are made for the exporter, which asks much and cheaply.
+// [TaskInstanceAPI] is for everything else: all operations of Airflow's own
+// API of task instances, with all fields, filters, logs and writes, the same for
+// both versions.
+//
+//	api := client.TaskInstanceAPI()
+//	ref := airflow.TaskInstanceRef{DagID: "etl", RunID: "manual__2026-11-24", TaskID: "load", MapIndex: -1}
+//	ti, err := api.Get(ctx, ref)
+//
+// A MapIndex of −1 is a task that is not mapped, or not expanded yet; one of an
+// expanded mapped task has its index, in every method. What a version lacks is
+// nil or zero in the rows, and an error that wraps [errors.ErrUnsupported] in what
+// is asked for. Writes are dry runs unless [StateChange] says Commit.
 package airflow

@@ -44,10 +44,21 @@ func inWorld(t *testing.T, o airflowtest.Options, change func(*Options), test fu
 		w := &world{t: t, airflow: airflowtest.Start(t, o)}
 		w.start(change)
 		test(w)
+		w.onlyRead()
 		if t.Failed() && w.log.Len() > 0 {
 			t.Logf("the log of the exporter:\n%s", &w.log)
 		}
 	})
+}
+
+// onlyRead checks that Airflow was asked for nothing but lists, single facts and a login.
+func (w *world) onlyRead() {
+	for _, r := range w.airflow.Requests() {
+		list, login := strings.HasSuffix(r.Path, "/list"), strings.HasSuffix(r.Path, "/auth/token")
+		if r.Method != http.MethodGet && (r.Method != http.MethodPost || !list && !login) {
+			w.t.Errorf("the exporter wrote: %s %s", r.Method, r.Path)
+		}
+	}
 }
 
 // restarted is another exporter that asks the same Airflow.
