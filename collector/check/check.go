@@ -93,7 +93,6 @@ func (n notTried) Error() string { return string(n) }
 
 // put puts one question and adds its result to the report.
 func (a *asker) put(ctx context.Context, q question) {
-	a.requests = nil
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	note, err := q.ask(ctx)
@@ -125,10 +124,11 @@ func (a *asker) put(ctx context.Context, q question) {
 	a.watch(q, r)
 }
 
-// took are the requests of the question that was put, those for a token apart.
+// took takes the requests of the question that was put, those for a token apart.
 func (a *asker) took() (logins, others []request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	defer func() { a.requests = nil }()
 	for _, r := range a.requests {
 		if isLogin(r) {
 			logins = append(logins, request(r))
