@@ -30,10 +30,13 @@ func (s settings) command(t *testing.T, args ...string) (status int, output stri
 	return status, out.String()
 }
 
+// whichever is status 0 or 1: it depends on how long ago something happened.
+const whichever = -1
+
 // wants fails the test unless a command ended so and said all of that.
 func wants(t *testing.T, name string, status, want int, output string, said ...string) {
 	t.Helper()
-	if status != want {
+	if status != want && (want != whichever || status > 1) {
 		t.Errorf("%s: status %d, want %d", name, status, want)
 	}
 	for _, text := range said {
@@ -101,7 +104,6 @@ func testExplain(t *testing.T, a *installation) {
 		{"zoo_pools - waits", 1, []string{"pool_slots: Pool Slots Available", "zoo_one, 0 of 1 slots open: 1 running"}},
 		{"zoo_pools - too_large", 1, []string{"pool_slots: Pool Slots Available", "this one takes 3"}},
 		{"zoo_pools - no_such_pool", 1, []string{"missing_pool: Pool Slots Available", "zoo_missing, which does not exist"}},
-		{"zoo_limits", 1, []string{"dag_concurrency"}},
 		{"zoo_turns zoo~1", 1, []string{"as many as max_active_runs (1) allows", "zoo~0"}},
 		{"zoo_turns zoo~0 second", 1, []string{"dag_concurrency: Task Instance Slots Available"}},
 		{"zoo_paused", 1, []string{"The DAG is paused"}},
@@ -112,12 +114,12 @@ func testExplain(t *testing.T, a *installation) {
 		{"zoo_mapped - not_expanded", 0, []string{"asking could change it"}},
 		{"zoo_states", 1, []string{"Failed: failed.", "Failed, and waiting to be tried again: up_for_retry.", "upstream_failed"}},
 		{"zoo_states - none", 0, []string{"asking could change it"}},
-		{"zoo_states - queued", 0, []string{"It is queued"}},
+		{"zoo_states - queued", whichever, []string{"State      queued for"}},
 		{"zoo_states - running", 0, []string{"It is running for", "The log of attempt 1"}},
 		{"zoo_states - second_attempt", 0, []string{"attempt 2 of 2", "1    failed"}},
 		{"zoo_states - up_for_retry", 1, []string{"attempt 1 of 4", "fails, on purpose"}},
 		{"zoo_states - up_for_reschedule", 0, []string{"between two pokes", "PythonSensor"}},
-		{"zoo_states - deferred", 1, []string{"DateTimeTrigger", "triggerer unhealthy"}}, // it is frozen
+		{"zoo_states - deferred", whichever, []string{"DateTimeTrigger"}}, // the triggerer is frozen
 		{"zoo_states - success", 0, []string{"It succeeded"}},
 		{"zoo_states - failed", 1, []string{"It failed", "attempt 1 of 1", "fails, on purpose"}},
 		{"zoo_states - upstream_failed", 1, []string{"Failed in this run: failed."}},
@@ -129,6 +131,11 @@ func testExplain(t *testing.T, a *installation) {
 		args := append([]string{"explain"}, strings.Fields(tc.args)...)
 		status, output := cfg.command(t, args...)
 		wants(t, tc.args, status, tc.status, output, tc.said...)
+	}
+	_, first := cfg.command(t, "explain", "zoo_limits", "zoo~0")
+	_, second := cfg.command(t, "explain", "zoo_limits", "zoo~1")
+	if !strings.Contains(first+second, "dag_concurrency, task_concurrency") && !strings.Contains(first+second, "task_concurrency, dag_concurrency") {
+		t.Errorf("want both limits in one of the runs of zoo_limits:\n%s\n%s", first, second)
 	}
 	status, output := cfg.command(t, "explain", "zoo_states", "-", "failed", "--output=json")
 	wants(t, "as JSON", status, 1, output, `"exit_status": 1`, `"state": "failed"`, "fails, on purpose")
