@@ -71,7 +71,7 @@ func writersIn(t *testing.T, path string) map[string]token.Position {
 			}
 		case *ast.BasicLit:
 			text, err := strconv.Unquote(n.Value)
-			if n.Kind == token.STRING && err == nil && slices.Contains([]string{"PATCH", "PUT", "DELETE"}, strings.ToUpper(text)) {
+			if n.Kind == token.STRING && err == nil && slices.Contains([]string{"PATCH", "PUT", "DELETE"}, text) {
 				found[text] = set.Position(n.Pos())
 			}
 		}

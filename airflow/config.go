@@ -50,7 +50,7 @@ type Config struct {
 	// RequestsPerSecond and Burst are the token bucket of all requests, login included.
 	RequestsPerSecond float64 `yaml:"requests_per_second"`
 	Burst             int     `yaml:"burst"`
-	// MaxResponseBytes bounds one listing; every other answer is bounded at 8 MiB.
+	// MaxResponseBytes bounds one listing, or one log; every other answer is bounded at 8 MiB.
 	MaxResponseBytes int64 `yaml:"max_response_bytes"`
 
 	// HTTPClient is Prometheus' own HTTP client configuration: TLS, proxy,

@@ -43,7 +43,7 @@ type dialect interface {
 	setState(ctx context.Context, a *TaskInstanceAPI, s *server, ref TaskInstanceRef, change StateChange) ([]ChangedTaskInstance, error)
 	// notePath is where the note of a task instance is written, and noted reads the answer.
 	notePath(ref TaskInstanceRef) string
-	noted(a *answer, n *names) (TaskInstanceDetails, error)
+	noted(s *server, a *answer, n *names) (TaskInstanceDetails, error)
 	// selection turns a filter into the parameters of a list, and refuses what this version does not know.
 	selection(s *server, f *TaskInstanceFilter, list taskInstanceList) (selection, error)
 	// unfinishedStates are the states of unfinished task instances that the

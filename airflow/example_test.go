@@ -174,7 +174,7 @@ func ExampleLogStream_Read() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer stream.Close() //nolint:errcheck // it has no error
+	defer stream.Close()
 	if _, err := io.Copy(os.Stdout, stream); err != nil {
 		log.Print(err)
 	}

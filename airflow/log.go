@@ -57,7 +57,7 @@ type logPiece struct {
 // line of more than 1 MiB comes in pieces, as lines of their own.
 func (s *LogStream) Lines() iter.Seq2[LogLine, error] {
 	return func(yield func(LogLine, error) bool) {
-		defer s.Close() //nolint:errcheck // it has no error
+		defer s.Close()
 		for {
 			piece, err := s.next()
 			switch {
@@ -98,7 +98,7 @@ func (s *LogStream) next() (logPiece, error) {
 	}
 	piece, err := s.source.next()
 	switch {
-	case err == io.EOF: //nolint:errorlint // a source returns it bare; one that is wrapped is that of a part
+	case errors.Is(err, io.EOF):
 		s.err = io.EOF
 	case err != nil:
 		s.err = s.answer.decodeError(err)

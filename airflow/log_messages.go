@@ -110,7 +110,7 @@ func (l *messageLog) next() (logPiece, error) {
 	}
 	if _, err := l.dec.ReadToken(); err == nil {
 		return logPiece{}, errors.New("something follows the end of the log")
-	} else if err != io.EOF { //nolint:errorlint // the decoder returns it bare
+	} else if !errors.Is(err, io.EOF) {
 		return logPiece{}, err
 	}
 	return logPiece{}, io.EOF

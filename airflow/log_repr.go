@@ -56,7 +56,7 @@ func (l *reprLog) next() (logPiece, error) {
 // line is the next one of what was written at one host.
 func (l *reprLog) line() (logPiece, error) {
 	text, err := l.lines.next()
-	if err == io.EOF { //nolint:errorlint // the end of the text, not of the body
+	if errors.Is(err, io.EOF) {
 		l.inText = false
 		return logPiece{text: []byte("\n")}, nil
 	}
@@ -99,7 +99,7 @@ func (l *reprLog) finish() error {
 	switch c, err := nextByte(l.body); {
 	case err == nil:
 		return fmt.Errorf("%q follows the end of the log", c)
-	case err != io.EOF: //nolint:errorlint // readers return it bare
+	case !errors.Is(err, io.EOF):
 		return err
 	}
 	return nil

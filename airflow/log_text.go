@@ -26,7 +26,7 @@ func (l *logLines) next() ([]byte, error) {
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull) && len(l.line) < maxString:
 			continue
-		case err == nil, errors.Is(err, bufio.ErrBufferFull), err == io.EOF && len(l.line) > 0: //nolint:errorlint // readers return it bare
+		case err == nil, errors.Is(err, bufio.ErrBufferFull), errors.Is(err, io.EOF) && len(l.line) > 0:
 			return l.line, nil
 		}
 		return nil, err
@@ -52,7 +52,7 @@ func (l *textLog) next() (logPiece, error) {
 		return logPiece{text: text}, nil
 	}
 	if len(text) == 1 && text[0] == '\n' {
-		if _, err := l.lines.in.Peek(1); err == io.EOF { //nolint:errorlint // readers return it bare
+		if _, err := l.lines.in.Peek(1); errors.Is(err, io.EOF) {
 			return logPiece{text: text}, nil // it is not part of the log
 		}
 	}

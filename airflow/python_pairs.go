@@ -58,7 +58,7 @@ func (p *pythonPairs) next() (first string, ok bool, err error) {
 	case c == ']':
 		if c, err := nextByte(p.in); err == nil {
 			return "", false, fmt.Errorf("%q follows the list of logs", c)
-		} else if err != io.EOF { //nolint:errorlint // readers return it bare
+		} else if !errors.Is(err, io.EOF) {
 			return "", false, err
 		}
 		return "", false, nil
@@ -119,7 +119,7 @@ func (p *pythonPairs) Read(b []byte) (int, error) {
 		return n, err
 	}
 	n, err := p.readString(b)
-	if err == io.EOF { //nolint:errorlint // the end of the string
+	if errors.Is(err, io.EOF) {
 		p.inPair = false
 		if err := p.shutPair(); err != nil {
 			return 0, noEOF(err)

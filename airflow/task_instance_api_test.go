@@ -104,3 +104,74 @@ func TestEveryRecordedAnswerAboutATaskInstance(t *testing.T) {
 }
 
 func endsInNumber(path string) bool { return path[len(path)-1] >= '0' && path[len(path)-1] <= '9' }
+
+// An answer about something else than what was asked for is none.
+func TestAnswersAboutOthers(t *testing.T) {
+	answers := map[string]recording{}
+	for _, r := range recordings(t) {
+		answers[r.file] = r
+	}
+	for _, tc := range []struct {
+		file string
+		ask  func(api *airflow.TaskInstanceAPI, ref airflow.TaskInstanceRef) error
+	}{
+		{"op_get_task_instance.json", func(api *airflow.TaskInstanceAPI, ref airflow.TaskInstanceRef) error {
+			_, err := api.Get(t.Context(), ref)
+			return err
+		}},
+		{"try-detail.json", func(api *airflow.TaskInstanceAPI, ref airflow.TaskInstanceRef) error {
+			_, err := api.TryDetails(t.Context(), ref, 1)
+			return err
+		}},
+		{"patch-mapped-note.json", func(api *airflow.TaskInstanceAPI, ref airflow.TaskInstanceRef) error {
+			_, err := api.SetNote(t.Context(), ref, "x")
+			return err
+		}},
+		{"op_patch_task_instance_default_dry_admin.json", func(api *airflow.TaskInstanceAPI, ref airflow.TaskInstanceRef) error {
+			_, err := api.SetState(t.Context(), ref, airflow.StateChange{State: airflow.StateSuccess})
+			return err
+		}},
+		{"listmapped.json", func(api *airflow.TaskInstanceAPI, ref airflow.TaskInstanceRef) error {
+			_, err := collect(api.ListMapped(t.Context(), ref, airflow.TaskInstanceFilter{}))
+			return err
+		}},
+		{"listmapped.json", func(api *airflow.TaskInstanceAPI, ref airflow.TaskInstanceRef) error {
+			if ref.TaskID == "other" {
+				ref.RunID = "other" // a list of a run has all tasks
+			}
+			_, err := collect(api.List(t.Context(), runOf(ref), airflow.TaskInstanceFilter{}))
+			return err
+		}},
+	} {
+		r := answers[tc.file]
+		ref, _, _ := r.parts(t)
+		if tc.file == "op_patch_task_instance_default_dry_admin.json" {
+			ref = r.written(t)
+		}
+		api := r.client(t, nil, nil)
+		if err := tc.ask(api, ref); err != nil {
+			t.Errorf("%s: %v", tc.file, err)
+		}
+		for _, change := range []func(*airflow.TaskInstanceRef){
+			func(r *airflow.TaskInstanceRef) { r.DagID = "other" },
+			func(r *airflow.TaskInstanceRef) { r.RunID = "other" },
+			func(r *airflow.TaskInstanceRef) { r.TaskID = "other" },
+		} {
+			other := ref
+			change(&other)
+			if err := tc.ask(api, other); airflow.ClassOf(err) != airflow.ClassDecode || err == nil {
+				t.Errorf("%s taken for an answer about %v: %v", tc.file, other, err)
+			}
+		}
+	}
+	r := answers["try-detail.json"]
+	ref, _, _ := r.parts(t)
+	if _, err := r.client(t, nil, nil).TryDetails(t.Context(), ref, 2); airflow.ClassOf(err) != airflow.ClassDecode {
+		t.Errorf("another attempt: %v", err)
+	}
+	r = answers["listmapped.json"]
+	ref, _, _ = r.parts(t)
+	if _, err := collect(r.client(t, nil, nil).ListMapped(t.Context(), ref, airflow.TaskInstanceFilter{States: []airflow.State{airflow.StateQueued}})); airflow.ClassOf(err) != airflow.ClassDecode {
+		t.Errorf("rows in other states: %v", err)
+	}
+}

@@ -35,7 +35,8 @@ type TaskInstanceDetails struct {
 	Executor       *string // nil: the default executor
 	ExecutorConfig string  // a Python repr
 
-	Note             *string
+	Note *string
+	// RenderedMapIndex is what the task calls its index. Where it does not, Airflow 3 says the index itself, Airflow 2 nothing.
 	RenderedMapIndex *string
 	// RenderedFields is a JSON object, as Airflow sent it.
 	RenderedFields stdjson.RawMessage

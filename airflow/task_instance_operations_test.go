@@ -28,7 +28,7 @@ func operations(t *testing.T) (list []operation) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // it was read
+	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		if m := tableRow.FindStringSubmatch(lines.Text()); m != nil {
 			list = append(list, operation{m[1], m[2], map[string]string{"2.11.2": m[3], "3.3.2": m[4]}})

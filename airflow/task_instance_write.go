@@ -38,7 +38,8 @@ const opSetState = "set the state of a task instance"
 //
 // It changes the one instance that ref names, and what the change includes
 // beside it: map index −1 is never all indexes of an expanded mapped task, which
-// has no such instance, so that Airflow answers 404.
+// has no such instance, so that Airflow answers 404. Airflow 3.1.0 and 3.1.1, which change every index whichever is named,
+// are not asked to change a mapped one.
 //
 // Airflow 2 tells of a dry run which instance it found, even if it has the state
 // already, and nothing of a real one, whose result is empty. Airflow 3 tells of
@@ -71,7 +72,7 @@ func (a *TaskInstanceAPI) SetNote(ctx context.Context, ref TaskInstanceRef, note
 		return TaskInstanceDetails{}, err
 	}
 	defer answer.Close()
-	t, err := s.dialect.noted(answer, &a.client.names)
+	t, err := s.dialect.noted(s, answer, &a.client.names)
 	if err == nil && t.Ref() != ref {
 		err = answer.errorf(ClassDecode, nil, "an answer about another task instance")
 	}
@@ -139,7 +140,7 @@ func (v1) setState(ctx context.Context, a *TaskInstanceAPI, s *server, ref TaskI
 
 func (v1) notePath(ref TaskInstanceRef) string { return ref.path("/setNote") }
 
-func (v1) noted(a *answer, n *names) (TaskInstanceDetails, error) { return a.details(n) }
+func (v1) noted(_ *server, a *answer, n *names) (TaskInstanceDetails, error) { return a.details(n) }
 
 // indexed is the path with the index, −1 included: without one v2 writes to every index.
 func (v2) indexed(ref TaskInstanceRef) string {
@@ -147,6 +148,10 @@ func (v2) indexed(ref TaskInstanceRef) string {
 }
 
 func (d v2) setState(ctx context.Context, a *TaskInstanceAPI, s *server, ref TaskInstanceRef, change StateChange) ([]ChangedTaskInstance, error) {
+	// https://github.com/apache/airflow/issues/57101
+	if change.Commit && ref.MapIndex >= 0 && s.AtLeast(3, 1, 0) && !s.AtLeast(3, 1, 2) {
+		return nil, unsupported(opSetState, s, "a change of one mapped task instance, but changes every index: upgrade it to 3.1.2 or later")
+	}
 	path := d.indexed(ref)
 	if !change.Commit {
 		path += "/dry_run"
@@ -162,7 +167,7 @@ func (d v2) setState(ctx context.Context, a *TaskInstanceAPI, s *server, ref Tas
 		return nil, err
 	}
 	defer answer.Close()
-	rows, err := answer.detailsList(&a.client.names)
+	rows, err := patched(s, answer, &a.client.names, !change.Commit)
 	if err != nil {
 		return nil, err
 	}
@@ -175,8 +180,17 @@ func (d v2) setState(ctx context.Context, a *TaskInstanceAPI, s *server, ref Tas
 
 func (d v2) notePath(ref TaskInstanceRef) string { return d.indexed(ref) }
 
-func (v2) noted(a *answer, n *names) (TaskInstanceDetails, error) {
-	rows, err := a.detailsList(n)
+// patched reads the answer to a PATCH. That of 3.0.0 and 3.0.1 to one that is no dry run is the instance itself.
+func patched(s *server, a *answer, n *names, dry bool) ([]TaskInstanceDetails, error) {
+	if dry || s.AtLeast(3, 0, 2) {
+		return a.detailsList(n)
+	}
+	t, err := a.details(n)
+	return []TaskInstanceDetails{t}, err
+}
+
+func (v2) noted(s *server, a *answer, n *names) (TaskInstanceDetails, error) {
+	rows, err := patched(s, a, n, false)
 	if err == nil && len(rows) != 1 {
 		err = a.errorf(ClassDecode, nil, "an answer about %d task instances", len(rows))
 	}

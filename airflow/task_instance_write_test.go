@@ -185,6 +185,38 @@ func TestWritesAreSafeByDefault(t *testing.T) {
 	}
 }
 
+// Airflow 3.1.0 and 3.1.1 change every index, whichever is named: they are not asked to. What they can do is done.
+func TestAirflowsThatWriteToEveryIndex(t *testing.T) {
+	for version, can := range map[string]bool{"3.0.0": true, "3.0.2": true, "3.1.0": false, "3.1.1": false, "3.1.2": true} {
+		server, api := theirs(t, version)
+		before := notes(server)
+		_, err := api.SetState(t.Context(), mappedTask, airflow.StateChange{State: airflow.StateSkipped, Commit: true})
+		want := slices.Clone(before)
+		if can {
+			want[3] = "skipped "
+		}
+		if can && err != nil || !can && (!errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), version)) {
+			t.Errorf("%s: %v", version, err)
+		}
+		if after := notes(server); !slices.Equal(after, want) {
+			t.Errorf("%s: got %v, want %v", version, after, want)
+		}
+		if got, err := api.SetState(t.Context(), mappedTask, airflow.StateChange{State: airflow.StateFailed}); err != nil || len(got) != 1 {
+			t.Errorf("%s: a dry run: %v, %v", version, got, err)
+		}
+		if got, err := api.SetState(t.Context(), plainTask, airflow.StateChange{State: airflow.StateSuccess, Commit: true}); err != nil || len(got) != 1 {
+			t.Errorf("%s: one that is not mapped: %v, %v", version, got, err)
+		}
+		if got, err := api.SetNote(t.Context(), mappedTask, "a note"); err != nil || *got.Note != "a note" {
+			t.Errorf("%s: a note: %v", version, err)
+		}
+		want[0], want[3] = "success ", want[3]+"a note"
+		if after := notes(server); !slices.Equal(after, want) {
+			t.Errorf("%s: got %v, want %v", version, after, want)
+		}
+	}
+}
+
 // What cannot be written is told before anything is asked.
 func TestWritesThatAreNotTried(t *testing.T) {
 	for _, version := range []string{"2.11.2", "3.3.2"} {

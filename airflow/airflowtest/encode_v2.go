@@ -1,5 +1,7 @@
 package airflowtest
 
+import "strconv"
+
 // taskInstance is one row of v2, with keys in the order of its model.
 func (d v2) taskInstance(ti *TaskInstance) object {
 	run, dag := ti.run(), ti.db.dags[ti.DagID]
@@ -43,12 +45,20 @@ func (d v2) taskInstance(ti *TaskInstance) object {
 		{"executor", orNil(ti.Executor)},
 		{"executor_config", "{}"},
 		{"note", orNil(ti.Note)},
-		{"rendered_map_index", orNil(ti.RenderedIndex)},
+		{"rendered_map_index", orNil(ti.shownIndex())},
 		{"rendered_fields", ti.RenderedFields},
 		{"trigger", trigger},
 		{"triggerer_job", job},
 		{"dag_version", d.dagVersion(ti.db, dag)},
 	}...)
+}
+
+// shownIndex is the name of the index: that of the task, or else the index itself.
+func (ti *TaskInstance) shownIndex() string {
+	if ti.RenderedIndex == "" && ti.MapIndex >= 0 {
+		return strconv.Itoa(ti.MapIndex)
+	}
+	return ti.RenderedIndex
 }
 
 // trigger are the trigger and the triggerer's job of a deferred row.

@@ -94,7 +94,7 @@ func (d v2) patchTaskInstance(c *call) answer {
 		}
 	}
 	if state, ok := body["new_state"].(string); ok {
-		changed := inOtherState(rows, state)
+		changed := inOtherState(d.withState(c, rows), state)
 		if len(changed) == 0 {
 			return d.detail(http.StatusConflict, fmt.Sprintf("Task id %s is already in %s state", c.path["task"], state))
 		}
@@ -102,7 +102,20 @@ func (d v2) patchTaskInstance(c *call) answer {
 			ti.mark(state)
 		}
 	}
+	if d.patchTellsOne() {
+		return d.json(http.StatusOK, d.taskInstance(rows[0]))
+	}
 	return d.patched(rows)
+}
+
+// withState are the rows that get the new state of a PATCH about these.
+func (d v2) withState(c *call, rows []*TaskInstance) []*TaskInstance {
+	if !d.patchesEveryIndex() {
+		return rows
+	}
+	return slices.DeleteFunc(c.db.TaskInstances(), func(ti *TaskInstance) bool {
+		return ti.DagID != c.path["dag"] || ti.RunID != c.path["run"] || ti.TaskID != c.path["task"]
+	})
 }
 
 // dryRun is PATCH …/taskInstances/{task}/dry_run of v2, and …/{index}/dry_run.

@@ -92,6 +92,13 @@ func (r release) hidesRecordedRetries() bool { return r.atLeast(2, 10, 4) }
 // asked for some of the fields.
 func (r release) countsWithFields() bool { return r.atLeast(2, 10, 3) }
 
+// patchesEveryIndex reports whether v2 gives its new state to every index of a
+// mapped task whichever the path names (https://github.com/apache/airflow/issues/57101).
+func (r release) patchesEveryIndex() bool { return r.atLeast(3, 1, 0) && !r.atLeast(3, 1, 2) }
+
+// patchTellsOne reports whether the answer to a PATCH of v2 is the instance, not a list.
+func (r release) patchTellsOne() bool { return !r.atLeast(3, 0, 2) }
+
 // hasTimetableKinds reports whether DAGs of v2 tell what kind their timetable is.
 func (r release) hasTimetableKinds() bool { return r.atLeast(3, 2, 0) }
 

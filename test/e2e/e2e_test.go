@@ -155,5 +155,6 @@ func testAirflow(t *testing.T, version string) {
 	t.Run("API server killed at random", func(t *testing.T) { testChaos(t, a, counted) })
 	counted.stop()
 	t.Run("alerts", func(t *testing.T) { testAlerts(t, a, alerts) })
+	t.Run("task instance API", func(t *testing.T) { testTaskInstanceAPI(t, a) }) // the last one: it writes
 	step("done")
 }
