@@ -3,6 +3,7 @@ package explain
 import (
 	"cmp"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
@@ -13,8 +14,8 @@ func (r *Report) instanceRows(i *Instance) [][]string {
 	name := i.TaskID
 	if i.MapIndex >= 0 {
 		name = fmt.Sprintf("%s[%d]", name, i.MapIndex)
-		if i.Details != nil && i.Details.RenderedMapIndex != nil && *i.Details.RenderedMapIndex != "" {
-			name += " (" + *i.Details.RenderedMapIndex + ")"
+		if i.Details != nil && i.Details.RenderedMapIndex != nil && *i.Details.RenderedMapIndex != strconv.Itoa(i.MapIndex) {
+			name += " (" + *i.Details.RenderedMapIndex + ")" // the task's own name of it
 		}
 	}
 	rows := [][]string{{"Task", name + r.operator(i)}}
