@@ -12,30 +12,21 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"path"
-	"path/filepath"
-	"regexp"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
 
-	"github.com/alecthomas/kingpin/v2"
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
-	promconfig "github.com/prometheus/common/config"
 	"github.com/prometheus/common/version"
 	"github.com/prometheus/exporter-toolkit/web"
-	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 	sloggokit "github.com/tjhop/slog-gokit"
-	"go.yaml.in/yaml/v3"
 
-	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
 	"github.com/seed-9c0ac15d/airflow_exporter/collector"
 )
 
@@ -47,60 +38,17 @@ const (
 	drainTimeout = 25 * time.Second
 )
 
-// config is the configuration file.
-type config struct {
-	Airflow   airflow.Config       `yaml:"airflow"`
-	Dags      collector.DagsConfig `yaml:"dags"`
-	Collector collector.Config     `yaml:"collector"`
-}
-
-func defaultConfig() config {
-	return config{Airflow: airflow.DefaultConfig(), Dags: collector.DefaultDagsConfig(), Collector: collector.DefaultConfig()}
-}
-
-// flags are the command line.
-type flags struct {
-	web           *web.FlagConfig
-	configFile    string
-	airflowURL    string
-	telemetryPath string
-	lifecycle     bool
-	check         bool
-	logLevel      string
-	logFormat     string
-}
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	stdlog.SetOutput(io.Discard) // net/http quotes there what a server sends unasked, which may be a secret
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); err != nil {
-		fmt.Fprintln(os.Stderr, name+": "+err.Error())
-		os.Exit(1)
+		status, text := statusOf(err)
+		if text != "" {
+			fmt.Fprintln(os.Stderr, name+": "+text)
+		}
+		os.Exit(status)
 	}
-}
-
-func parseFlags(args []string, stdout, stderr io.Writer) (flags, error) {
-	var f flags
-	app := kingpin.New(name, "Prometheus exporter for Apache Airflow 2.10+ and 3, by its stable REST API. The environment variables AIRFLOW_EXPORTER_USERNAME and AIRFLOW_EXPORTER_PASSWORD are its account.")
-	app.UsageWriter(stdout).ErrorWriter(stderr).HelpFlag.Short('h')
-	app.Version(version.Print(name)).VersionFlag.NoEnvar()
-	f.web = kingpinflag.AddFlags(app, ":10112")
-	app.Flag("config.file", "Configuration file; see config.example.yml.").StringVar(&f.configFile)
-	app.Flag("airflow.url", "Address of Airflow's web page; wins over airflow.url of the file.").StringVar(&f.airflowURL)
-	app.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&f.telemetryPath)
-	app.Flag("web.enable-lifecycle", "Let POST /-/reload reload the configuration.").BoolVar(&f.lifecycle)
-	app.Flag("config.check", "Check the configuration and exit.").BoolVar(&f.check)
-	app.Flag("log.level", "Lowest level to log: debug, info, warn, error.").Default("info").EnumVar(&f.logLevel, "debug", "info", "warn", "error")
-	app.Flag("log.format", "Format of the log: logfmt, json.").Default("logfmt").EnumVar(&f.logFormat, "logfmt", "json")
-	if _, err := app.Parse(args); err != nil {
-		return f, fmt.Errorf("%w, try --help", err)
-	}
-	if !strings.HasPrefix(f.telemetryPath, "/") || path.Clean(f.telemetryPath) != f.telemetryPath ||
-		strings.HasPrefix(f.telemetryPath, "/-/") || strings.ContainsAny(f.telemetryPath, "{} ?#%") {
-		return f, fmt.Errorf("--web.telemetry-path: %q is not a path like /metrics", f.telemetryPath)
-	}
-	return f, nil
 }
 
 // newLoggers returns the program's logger, and the same one without time and
@@ -114,85 +62,6 @@ func newLoggers(f flags, w io.Writer) (log.Logger, *slog.Logger) {
 	bare = level.NewFilter(bare, level.Allow(level.ParseDefault(f.logLevel, level.InfoValue())))
 	logger := log.With(bare, "time", log.DefaultTimestampUTC, "caller", log.DefaultCaller)
 	return logger, slog.New(sloggokit.NewGoKitHandler(bare, slog.LevelDebug))
-}
-
-var (
-	// unknownField is how the YAML decoder reports a key that does not exist.
-	unknownField = regexp.MustCompile(`line (\d+): field (\S+) not found in type [^\s;]+`)
-	// wrongType is how it reports a value of the wrong type, and quotes it, which may be a password in the wrong place.
-	wrongType = regexp.MustCompile("cannot unmarshal !!\\S+(?: `[^`]*`)? into (\\S+)")
-)
-
-// kindOf says for people what a Go type wants to be filled with.
-func kindOf(goType string) string {
-	switch goType {
-	case "int", "int64":
-		return "a whole number"
-	case "float64":
-		return "a number"
-	case "bool":
-		return "true or false"
-	case "string", "config.plain", "config.Secret":
-		return "text"
-	case "time.Duration":
-		return "a duration like 10s"
-	}
-	return "keys and values"
-}
-
-// loadConfig reads the file, if there is one, and then lets the flag and the
-// environment have their say. The error names the line or the key.
-func loadConfig(f flags, getenv func(string) string) (config, error) {
-	cfg := defaultConfig()
-	if f.configFile != "" {
-		if err := readConfig(f.configFile, &cfg); err != nil {
-			return cfg, err
-		}
-	}
-	if f.airflowURL != "" {
-		cfg.Airflow.URL = f.airflowURL
-	}
-	if user := getenv("AIRFLOW_EXPORTER_USERNAME"); user != "" {
-		cfg.Airflow.Username = user
-	}
-	if password := getenv("AIRFLOW_EXPORTER_PASSWORD"); password != "" {
-		cfg.Airflow.Password, cfg.Airflow.PasswordFile = promconfig.Secret(password), ""
-	}
-	if cfg.Airflow.URL == "" {
-		return cfg, errors.New("no Airflow given: set --airflow.url, or airflow.url in the file of --config.file, to the address of Airflow's web page")
-	}
-	if err := cfg.Airflow.Validate(); err != nil {
-		return cfg, err
-	}
-	if err := cfg.Dags.Validate(); err != nil {
-		return cfg, err
-	}
-	return cfg, cfg.Collector.Validate()
-}
-
-func readConfig(file string, cfg *config) error {
-	f, err := os.Open(file) //nolint:gosec // the operator says which file
-	if err != nil {
-		return fmt.Errorf("--config.file: %w", err)
-	}
-	defer func() { _ = f.Close() }()
-	decoder := yaml.NewDecoder(f)
-	decoder.KnownFields(true)
-	if err := decoder.Decode(cfg); err != nil && !errors.Is(err, io.EOF) {
-		lines := strings.Split(strings.TrimPrefix(strings.TrimPrefix(err.Error(), "yaml: "), "unmarshal errors:\n"), "\n")
-		for i := range lines {
-			lines[i] = strings.Join(strings.Fields(lines[i]), " ")
-		}
-		text := strings.Join(lines, "; ")
-		text = unknownField.ReplaceAllString(text, "line $1: unknown key $2")
-		text = wrongType.ReplaceAllStringFunc(text, func(s string) string { return "want " + kindOf(wrongType.FindStringSubmatch(s)[1]) })
-		return fmt.Errorf("%s: %s", file, text)
-	}
-	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("%s: more than one YAML document", file)
-	}
-	cfg.Airflow.SetDirectory(filepath.Dir(file))
-	return nil
 }
 
 // exporter is the running program: the collector in use, and what surrounds it.
@@ -286,12 +155,8 @@ func (e *exporter) acquire() *generation {
 	return e.current
 }
 
-// run is the program. It returns when ctx ends and all scrapes are answered.
-func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	f, err := parseFlags(args, stdout, stderr)
-	if err != nil {
-		return err
-	}
+// serve answers scrapes. It returns when ctx ends and all of them are answered.
+func serve(ctx context.Context, f flags, getenv func(string) string, stdout, stderr io.Writer) error {
 	logger, webLogger := newLoggers(f, stderr)
 	e := newExporter(f, getenv, logger)
 	if getenv("GOGC") == "" {

@@ -10,12 +10,7 @@ import (
 	"github.com/seed-9c0ac15d/airflow_exporter/collector"
 )
 
-var update = flag.Bool("update", false, "write the generated table into README.md")
-
-const (
-	tableBegin = "<!-- metrics begin -->\n"
-	tableEnd   = "<!-- metrics end -->\n"
-)
+var update = flag.Bool("update", false, "write what is generated into README.md")
 
 // The README's table of metrics is the one in code: go test -run TestReadme -update . writes it.
 func TestReadmeMetricTableIsGenerated(t *testing.T) {
@@ -24,22 +19,44 @@ func TestReadmeMetricTableIsGenerated(t *testing.T) {
 	for _, m := range collector.Metrics() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.Name, m.Type, strings.Join(m.Labels, ", "), m.Help)
 	}
+	readmeHas(t, "metrics", b.String())
+}
+
+// What the README shows of the commands is what their own tests get.
+func TestReadmeShowsWhatTheCommandsSay(t *testing.T) {
+	for marker, golden := range map[string]string{
+		"check":       "collector/check/testdata/no_pools_v2.txt",
+		"explain":     "collector/explain/testdata/pool_full_v2.txt",
+		"explain run": "collector/explain/testdata/run_v2.txt",
+	} {
+		text, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		readmeHas(t, marker, "```text\n"+string(text)+"```\n")
+	}
+}
+
+// readmeHas compares, or with -update replaces, what stands between two markers.
+func readmeHas(t *testing.T, marker, want string) {
+	t.Helper()
+	begin, end := "<!-- "+marker+" begin -->\n", "<!-- "+marker+" end -->\n"
 	readme, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, rest, ok := strings.Cut(string(readme), tableBegin)
-	got, after, ok2 := strings.Cut(rest, tableEnd)
+	before, rest, ok := strings.Cut(string(readme), begin)
+	got, after, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		t.Fatal("README.md has lost the markers around its table of metrics")
+		t.Fatalf("README.md has lost the markers %q", marker)
 	}
-	if got == b.String() {
+	if got == want {
 		return
 	}
 	if !*update {
-		t.Fatalf("README.md's table is not that of the code; run: go test -run TestReadme -update .\nwant:\n%s", b.String())
+		t.Fatalf("README.md does not show the newest %s; run: go test -run TestReadme -update .\nwant:\n%s", marker, want)
 	}
-	if err := os.WriteFile("README.md", []byte(before+tableBegin+b.String()+tableEnd+after), 0o644); err != nil {
+	if err := os.WriteFile("README.md", []byte(before+begin+want+end+after), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -17,6 +17,8 @@ import (
 type Dag struct {
 	DagID  string
 	Paused bool
+	// Stale: it is in no file any more, or its file does not import, so the scheduler does not look at it. Only [Client.Dag] tells.
+	Stale  bool
 	Owners []string // in Airflow's order
 	// Tags are in Airflow's order. Nil means that they were not asked for; those
 	// of a DAG without tags are empty.
@@ -109,6 +111,8 @@ func (c *Client) Dag(ctx context.Context, dagID string) (Dag, error) {
 type dagJSON struct {
 	DagID   *string        `json:"dag_id"`
 	Paused  *bool          `json:"is_paused"`
+	Stale   *bool          `json:"is_stale"`  // v2
+	Active  *bool          `json:"is_active"` // v1
 	Owners  []string       `json:"owners"`
 	Tags    *[]dagTag      `json:"tags"`
 	Summary *string        `json:"timetable_summary"` // v2
@@ -144,7 +148,7 @@ func (j *dagJSON) dag() (Dag, error) {
 		return Dag{}, errors.New("a DAG without is_paused")
 	}
 	d := Dag{
-		DagID: *j.DagID, Paused: *j.Paused, MaxActiveRuns: orZero(j.MaxRuns),
+		DagID: *j.DagID, Paused: *j.Paused, Stale: orZero(j.Stale) || j.Active != nil && !*j.Active, MaxActiveRuns: orZero(j.MaxRuns),
 		Schedule:          scheduleSummary(orZero(j.Summary), j.V1),
 		NextLogicalDate:   orZero(cmp.Or(j.Next, j.NextV1)),
 		NextIntervalStart: orZero(j.IntervalStart), NextIntervalEnd: orZero(j.IntervalEnd),

@@ -159,16 +159,16 @@ func (p *blockedPart) learnScheduled(ctx context.Context, client *airflow.Client
 }
 
 // keep is how long an answer counts: until it has had its turn again.
-func (p *blockedPart) keep() time.Duration { return 2 * cmp.Or(p.cfg.Refresh, stalledAfter) }
+func (p *blockedPart) keep() time.Duration { return 2 * cmp.Or(p.cfg.Refresh, StalledAfter) }
 
 // known are the reasons of all that waits in a run that need not be asked for.
 func (p *blockedPart) known(r *airflow.DagRun) []string {
 	var known []string
 	if r.State == airflow.RunQueued {
-		known = append(known, reasonRunNotRunning)
+		known = append(known, ReasonRunNotRunning)
 	}
 	if _, paused := p.paused[r.DagID]; paused {
-		known = append(known, reasonDagPaused)
+		known = append(known, ReasonDagPaused)
 	}
 	return known
 }

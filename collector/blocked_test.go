@@ -87,7 +87,7 @@ func TestInstancesWithoutAStateAreAskedForInStalledRunsOnly(t *testing.T) {
 					stuck := db.Add(airflowtest.Task("dag", "stalled", "stuck"), 0)
 					stuck.Dependencies = []airflowtest.Dependency{{Name: "Trigger Rule"}}
 				})
-				w.scrapeFor(stalledAfter)
+				w.scrapeFor(StalledAfter)
 				if n := w.asked("/dependencies"); n != 0 {
 					t.Errorf("%d calls in five minutes", n)
 				}

@@ -6,14 +6,14 @@ import (
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
 )
 
-// The values of the label reason; see reasonOfDependency for those that Airflow names.
+// The values of the label reason that are known without asking, or need more words; see ReasonOfDependency for those that Airflow names.
 const (
-	reasonDagPaused     = "dag_paused"
-	reasonRunNotRunning = "dag_run_not_running"
-	reasonPoolSlots     = "pool_slots"
-	reasonMissingPool   = "missing_pool"
-	reasonNoneReported  = "none_reported" // Airflow names none: executor, parallelism or scheduler
-	reasonOther         = "other"         // a check that is not Airflow's own
+	ReasonDagPaused     = "dag_paused"
+	ReasonRunNotRunning = "dag_run_not_running"
+	ReasonPoolSlots     = "pool_slots"
+	ReasonMissingPool   = "missing_pool"
+	ReasonNoneReported  = "none_reported" // Airflow names none: executor, parallelism or scheduler
+	ReasonOther         = "other"         // a check that is not Airflow's own
 )
 
 // ignoredDependency comes with every instance without a state.
@@ -21,13 +21,13 @@ const ignoredDependency = "Task Instance State"
 
 // dependencyReasons are the names of Airflow's dependency checks, of both versions.
 var dependencyReasons = map[string]string{
-	"Pool Slots Available":               reasonPoolSlots,
+	"Pool Slots Available":               ReasonPoolSlots,
 	"Task Instance Slots Available":      "dag_concurrency",
 	"Task Concurrency":                   "task_concurrency",
 	"Trigger Rule":                       "trigger_rule",
 	"Previous Dagrun State":              "depends_on_past",
-	"Dag Not Paused":                     reasonDagPaused,
-	"Dagrun Running":                     reasonRunNotRunning,
+	"Dag Not Paused":                     ReasonDagPaused,
+	"Dagrun Running":                     ReasonRunNotRunning,
 	"Execution Date":                     "date",
 	"Logical Date":                       "date",
 	"Mapped dependencies have succeeded": "mapped_dependency",
@@ -42,28 +42,33 @@ var dependencyReasons = map[string]string{
 func reasonsOf(dependencies []airflow.Dependency) (reasons map[string]struct{}, unknown []string) {
 	reasons = map[string]struct{}{}
 	for _, d := range dependencies {
-		if d.Name == ignoredDependency {
+		reason, ok := ReasonOfDependency(d)
+		if !ok {
 			continue
 		}
-		reason := reasonOfDependency(d)
 		reasons[reason] = struct{}{}
-		if reason == reasonOther {
+		if reason == ReasonOther {
 			unknown = append(unknown, d.Name)
 		}
 	}
 	if len(reasons) == 0 {
-		reasons[reasonNoneReported] = struct{}{}
+		reasons[ReasonNoneReported] = struct{}{}
 	}
 	return reasons, unknown
 }
 
-func reasonOfDependency(d airflow.Dependency) string {
-	reason, ok := dependencyReasons[d.Name]
+// ReasonOfDependency is the value of the label reason for what Airflow names. It is false
+// for what comes with every instance without a state, and says nothing.
+func ReasonOfDependency(d airflow.Dependency) (reason string, ok bool) {
+	if d.Name == ignoredDependency {
+		return "", false
+	}
+	reason, ok = dependencyReasons[d.Name]
 	switch {
 	case !ok:
-		return reasonOther
-	case reason == reasonPoolSlots && strings.Contains(d.Reason, "non-existent pool"):
-		return reasonMissingPool
+		return ReasonOther, true
+	case reason == ReasonPoolSlots && strings.Contains(d.Reason, "non-existent pool"):
+		return ReasonMissingPool, true
 	}
-	return reason
+	return reason, true
 }

@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	// stalledAfter is how long nothing may move in a run before it is called
+	// StalledAfter is how long nothing may move in a run before it is called
 	// stalled: the scheduler has then looked at each of its instances many times.
-	stalledAfter = 5 * time.Minute
+	StalledAfter = 5 * time.Minute
 	// longestGap is how long no one may have looked for it to be said that nothing moved meanwhile.
 	longestGap = 90 * time.Second
 )
@@ -70,8 +70,8 @@ func (q *quietRuns) watch(unfinished *taskInstancesValue, runs *dagRunsValue, sc
 			run.since = newest
 		}
 		run.examined = examined
-		long := now.Sub(run.since) >= stalledAfter
-		if long && (examined.Sub(run.since) < stalledAfter || now.Sub(examined) >= q.refresh) {
+		long := now.Sub(run.since) >= StalledAfter
+		if long && (examined.Sub(run.since) < StalledAfter || now.Sub(examined) >= q.refresh) {
 			q.books.examine(r.RunRef)
 		}
 		quiet[r.RunRef] = run
@@ -112,5 +112,5 @@ func (q *quietRuns) anyStalled() bool {
 // stalled reports whether nothing has moved in a run for long, and since when.
 func (q *quietRuns) stalled(ref airflow.RunRef) (since time.Time, ok bool) {
 	run, ok := q.runs[ref]
-	return run.since, ok && q.watchedAt.Sub(run.since) >= stalledAfter && run.examined.Sub(run.since) >= stalledAfter
+	return run.since, ok && q.watchedAt.Sub(run.since) >= StalledAfter && run.examined.Sub(run.since) >= StalledAfter
 }

@@ -27,6 +27,7 @@ func (d v1) routes() []route {
 		{http.MethodGet, "/api/v1/importErrors", ReadImportErrors, d.listImportErrors},
 		{http.MethodGet, "/api/v1/dags/{dag}/dagRuns", readRuns, d.listDagRuns},
 		{http.MethodPost, "/api/v1/dags/~/dagRuns/list", readRuns, d.batchDagRuns},
+		{http.MethodGet, "/api/v1/dags/{dag}/dagRuns/{run}", readRuns, d.getDagRun},
 		{http.MethodGet, "/api/v1/dags/{dag}/dagRuns/{run}/taskInstances", readInstances, d.listTaskInstances},
 		{http.MethodGet, "/api/v1/dags/{dag}/dagRuns/{run}/taskInstances/{task}/tries", readInstances, d.listTries},
 		{http.MethodGet, "/api/v1/dags/{dag}/dagRuns/{run}/taskInstances/{task}/{index}/tries", readInstances, d.listTries},

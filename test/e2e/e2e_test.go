@@ -132,6 +132,8 @@ func testAirflow(t *testing.T, version string) {
 		t.Run("least rights", func(t *testing.T) { compareWithDatabase(t, a, account(a, "exporter")) })
 		t.Run("no right on pools", func(t *testing.T) { testNoPools(t, a) })
 	}
+	t.Run("check", func(t *testing.T) { testCheck(t, a) })
+	t.Run("explain", func(t *testing.T) { testExplain(t, a) })
 	t.Run("wrong password", func(t *testing.T) { testWrongPassword(t, a) })
 	t.Run("reload", func(t *testing.T) { testReload(t, a) })
 	t.Run("SIGTERM during a scrape", func(t *testing.T) { testSIGTERM(t, a) })

@@ -6,8 +6,9 @@ READS = {
     "Exporter": ("DAGs", "DAG Runs", "Task Instances", "Pools", "ImportError"),
     # the same without the pools
     "NoPools": ("DAGs", "DAG Runs", "Task Instances", "ImportError"),
+    "NoRights": (),
 }
-USERS = {"admin": "Admin", "viewer": "Viewer", "exporter": "Exporter", "nopools": "NoPools"}
+USERS = {"admin": "Admin", "viewer": "Viewer", "exporter": "Exporter", "nopools": "NoPools", "nobody": "NoRights"}
 
 app = cached_app()
 with app.app_context():

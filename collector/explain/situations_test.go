@@ -1,0 +1,308 @@
+package explain_test
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/seed-9c0ac15d/airflow_exporter/airflow/airflowtest"
+	"github.com/seed-9c0ac15d/airflow_exporter/collector/explain"
+)
+
+// situation is an Airflow of which something is to be explained.
+type situation struct {
+	build  func(w *world)
+	args   string
+	change func(*explain.Options)
+	status int
+}
+
+func task(name string) airflowtest.Key { return airflowtest.Task("etl", "monday", name) }
+
+// waits is an instance that is scheduled and stays so for this reason.
+func waits(name, reason string) func(w *world) {
+	return func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			db.Add(task("extract"), 1).Start()
+			t := db.Add(task("load"), 1)
+			t.Dependencies = []airflowtest.Dependency{{Name: name, Reason: reason}}
+			t.Schedule()
+		})
+		w.step(func(*airflowtest.Database) {})
+	}
+}
+
+// stalled is a run in which an instance without a state waits for this reason, and nothing else moves.
+func stalled(name, reason string) func(w *world) {
+	return func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			db.Add(task("extract"), 0).Fail()
+			t := db.Add(task("load"), 1)
+			t.Dependencies = []airflowtest.Dependency{{Name: name, Reason: reason}}
+		})
+		for range 6 {
+			w.step(func(*airflowtest.Database) {})
+		}
+	}
+}
+
+var situations = map[string]situation{
+	"pool_full": {args: "etl monday load", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			db.PutPool(airflowtest.Pool{Name: "warehouse", Slots: 1})
+			db.Put(airflowtest.TaskInstance{Key: task("extract"), Pool: "warehouse"}).Start()
+			db.Put(airflowtest.TaskInstance{Key: task("load"), Pool: "warehouse"}).Schedule()
+		})
+		w.step(func(*airflowtest.Database) {})
+	}},
+	"pool_slots": {args: "etl monday load", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			db.PutPool(airflowtest.Pool{Name: "warehouse", Slots: 2})
+			db.Put(airflowtest.TaskInstance{Key: task("load"), Pool: "warehouse", PoolSlots: 3}).Schedule()
+		})
+		w.step(func(*airflowtest.Database) {})
+	}},
+	"pool_missing": {args: "etl monday load", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			db.Put(airflowtest.TaskInstance{Key: task("load"), Pool: "warehuose"}).Schedule()
+		})
+		w.step(func(*airflowtest.Database) {})
+	}},
+	"dag_concurrency": {args: "etl monday load", status: 1, build: waits("Task Instance Slots Available",
+		"The maximum number of running tasks (1) for this task's DAG 'etl' has been reached.")},
+	"task_concurrency": {args: "etl monday load", status: 1, build: waits("Task Concurrency", "The max task concurrency has been reached.")},
+	"own_check":        {args: "etl monday load", status: 1, build: waits("Maintenance Window", "The warehouse is closed until 06:00.\x1b]0;pwned\a")},
+	"none_reported": {args: "etl monday load", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) { db.Add(task("load"), 1).Schedule() })
+		w.step(func(*airflowtest.Database) {})
+	}},
+	"scheduled_just_now": {args: "etl monday load", status: 0, change: func(o *explain.Options) { o.Wait = false }, build: func(w *world) {
+		w.server.Update(func(db *airflowtest.Database) { db.Add(task("load"), 1).Schedule() })
+		time.Sleep(10 * time.Second)
+	}},
+	"trigger_rule": {args: "etl monday load", status: 1, build: stalled("Trigger Rule",
+		"Task's trigger rule 'all_success' requires all upstream tasks to have succeeded, but found 1 non-success(es). upstream_task_ids={'extract'}")},
+	"depends_on_past": {args: "etl monday load", status: 1, build: stalled("Previous Dagrun State",
+		"depends_on_past is true for this task, but 1 previous task instance(s) are not in a successful state.")},
+	"mapped_not_expanded": {args: "etl monday load", status: 1, build: stalled("Task has been mapped", "The task has yet to be mapped!")},
+	"turn_has_not_come": {args: "etl monday load", status: 0, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			db.Add(task("extract"), 0).Start()
+			db.Add(task("load"), 0).AskingWrites = airflowtest.Skipped
+		})
+		time.Sleep(time.Hour)
+	}},
+	"just_created": {args: "etl monday load", status: 0, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) { db.Add(task("load"), 0).AskingWrites = airflowtest.UpstreamFailed })
+	}},
+	"cleared": {args: "etl monday load", status: 0, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) { db.Add(task("load"), 1).Fail() })
+		time.Sleep(time.Hour)
+		w.step(func(db *airflowtest.Database) {
+			t := db.TaskInstance(task("load")).Clear()
+			t.AskingWrites = airflowtest.Skipped
+		})
+	}},
+	"no_second_look": {args: "etl monday load", status: 0, change: func(o *explain.Options) { o.Wait = false }, build: stalled("Trigger Rule", "because")},
+	"scheduler_unhealthy": {args: "etl monday load", status: 1, build: func(w *world) {
+		waits("Task Concurrency", "The max task concurrency has been reached.")(w)
+		w.step(func(db *airflowtest.Database) {
+			db.Health.Scheduler = &airflowtest.Component{Status: airflowtest.Unhealthy, Heartbeat: db.Now().Add(-10 * time.Minute)}
+		})
+	}},
+	"dag_paused": {args: "etl monday load", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			db.PutDag(airflowtest.Dag{DagID: "etl", Paused: true})
+			db.PutRun(airflowtest.DagRun{DagID: "etl", RunID: "monday", State: airflowtest.Queued, Type: airflowtest.RunScheduled})
+			db.Add(task("load"), 0).AskingWrites = airflowtest.Skipped
+		})
+	}},
+	"dag_paused_run": {args: "etl", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			db.PutDag(airflowtest.Dag{DagID: "etl", Paused: true})
+			db.PutRun(airflowtest.DagRun{DagID: "etl", RunID: "monday", State: airflowtest.Queued, Type: airflowtest.RunScheduled})
+			db.Add(task("load"), 0).AskingWrites = airflowtest.Skipped
+		})
+	}},
+	"stale": {args: "etl monday load", status: 1, build: func(w *world) {
+		stalled("Trigger Rule", "because")(w)
+		w.server.Update(func(db *airflowtest.Database) { db.Dag("etl").Stale = true })
+	}},
+	"unscheduled": {args: "etl monday load", status: 1, build: func(w *world) {
+		stalled("Trigger Rule", "because")(w)
+		w.server.Update(func(db *airflowtest.Database) { db.Run("etl", "monday").Fail().State = airflowtest.Failed })
+		w.server.Update(func(db *airflowtest.Database) { db.TaskInstance(task("load")).State = airflowtest.NoStatus })
+	}},
+	"max_active_runs": {args: "etl tuesday", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			db.PutDag(airflowtest.Dag{DagID: "etl", MaxActiveRuns: 1, Schedule: "@daily"})
+			db.Add(task("extract"), 0).Start()
+			db.PutRun(airflowtest.DagRun{DagID: "etl", RunID: "tuesday", State: airflowtest.Queued})
+		})
+		w.step(func(*airflowtest.Database) {})
+	}},
+	"up_for_reschedule": {args: "etl monday load", status: 0, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			db.Put(airflowtest.TaskInstance{Key: task("load"), Operator: "ExternalTaskSensor"}).Start().Reschedule()
+		})
+	}},
+	"up_for_retry": {args: "etl monday load", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) { db.Add(task("load"), 2).Start() })
+		w.step(func(db *airflowtest.Database) { db.TaskInstance(task("load")).Fail() })
+	}},
+	"second_attempt_queued": {args: "etl monday load", status: 0, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) { db.Add(task("load"), 2).Start() })
+		w.step(func(db *airflowtest.Database) { db.TaskInstance(task("load")).Fail() })
+		w.step(func(db *airflowtest.Database) { db.TaskInstance(task("load")).Enqueue() })
+	}},
+	"queued_for_long": {args: "etl monday load", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			db.Put(airflowtest.TaskInstance{Key: task("load"), Queue: "gpu"}).Enqueue()
+		})
+		time.Sleep(20 * time.Minute)
+	}},
+	"deferred": {args: "etl monday load", status: 0, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) { db.Add(task("load"), 0).Start().Defer() })
+	}},
+	"deferred_no_triggerer": {args: "etl monday load", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			db.Add(task("load"), 0).Start().Defer()
+			db.Health.Triggerer = &airflowtest.Component{Status: airflowtest.Unhealthy}
+		})
+	}},
+	"running": {args: "etl monday load", status: 0, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) { db.Add(task("load"), 0).Start() })
+		time.Sleep(75 * time.Minute)
+	}},
+	"success": {args: "etl - load", status: 0, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) { db.Add(task("load"), 0).Start() })
+		w.step(func(db *airflowtest.Database) {
+			db.TaskInstance(task("load")).Succeed()
+			db.Run("etl", "monday").Settle()
+		})
+	}},
+	"failed":           {args: "etl monday load", status: 1, build: failedWithLog},
+	"failed_short_log": {args: "etl monday load", status: 1, build: failedWithLog, change: func(o *explain.Options) { o.LogLines = 3 }},
+	"failed_no_log":    {args: "etl monday load", status: 1, build: failedWithLog, change: func(o *explain.Options) { o.LogLines = 0 }},
+	"few_rights":       {args: "etl monday load", status: 1, build: failedWithLog, change: func(o *explain.Options) { o.Airflow.Username = "nopools" }},
+	"few_rights_running": {args: "etl monday load", status: 0, change: func(o *explain.Options) { o.Airflow.Username = "nopools" }, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) { db.Add(task("load"), 0).Start() })
+	}},
+	"log_breaks_off": {args: "etl monday load", status: 1, build: func(w *world) {
+		failedWithLog(w)
+		w.server.Inject(airflowtest.On("GET", "/logs/2"), airflowtest.Truncate(900))
+	}},
+	"upstream_failed": {args: "etl monday load", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			db.Add(task("extract"), 0).Fail()
+			db.Add(task("load"), 0).FailUpstream()
+			db.Run("etl", "monday").Settle()
+		})
+	}},
+	"mapped":               {args: "etl monday load", status: 1, build: mapped},
+	"mapped_index":         {args: "etl monday load", status: 0, change: func(o *explain.Options) { o.MapIndex = new(3) }, build: mapped},
+	"mapped_no_such_index": {args: "etl monday load", status: 2, change: func(o *explain.Options) { o.MapIndex = new(77) }, build: mapped},
+	"run":                  {args: "etl", status: 1, build: busyRun},
+	"run_succeeded": {args: "etl", status: 0, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) { db.Add(task("load"), 0).Start() })
+		w.step(func(db *airflowtest.Database) {
+			db.TaskInstance(task("load")).Succeed()
+			db.Run("etl", "monday").Settle()
+		})
+	}},
+	"run_failed": {args: "etl monday", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			db.Add(task("extract"), 0).Fail()
+			db.Add(task("load"), 0).FailUpstream()
+			db.Run("etl", "monday").Settle()
+		})
+	}},
+	"run_fine": {args: "etl monday", status: 0, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			db.Add(task("extract"), 0).Start()
+			db.Add(task("load"), 0).AskingWrites = airflowtest.Skipped
+		})
+	}},
+	"no_runs": {args: "etl", status: 0, build: func(w *world) { w.step(func(db *airflowtest.Database) { db.PutDag(airflowtest.Dag{DagID: "etl"}) }) }},
+	"no_runs_paused": {args: "etl", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) { db.PutDag(airflowtest.Dag{DagID: "etl", Paused: true}) })
+	}},
+	"no_such_dag":    {args: "elt", status: 2, build: busyRun},
+	"no_such_run":    {args: "etl sunday", status: 2, build: busyRun},
+	"no_such_task":   {args: "etl monday lod", status: 2, build: busyRun},
+	"forbidden":      {args: "etl", status: 2, change: func(o *explain.Options) { o.Airflow.Username = "nobody" }, build: busyRun},
+	"not_my_dag":     {args: "etl", status: 2, change: func(o *explain.Options) { o.Airflow.Username = "limited" }, build: busyRun},
+	"wrong_password": {args: "etl", status: 2, change: func(o *explain.Options) { o.Airflow.Password = "not-this-one" }, build: busyRun},
+	"unreachable":    {args: "etl", status: 2, build: func(w *world) { w.server.Stop() }},
+	"login_page":     {args: "etl", status: 2, build: func(w *world) { w.server.Inject(nil, airflowtest.LoginPage()) }},
+	"odd_names": {args: "größe a+b%/c tä/sk", status: 0, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) { db.Add(airflowtest.Task("größe", "a+b%/c", "tä/sk"), 0).Start() })
+	}},
+}
+
+// failedWithLog is a task that failed twice, and said why.
+func failedWithLog(w *world) {
+	w.step(func(db *airflowtest.Database) {
+		db.Put(airflowtest.TaskInstance{Key: task("load"), MaxTries: 1, Retries: 1}).Start()
+	})
+	w.step(func(db *airflowtest.Database) { db.TaskInstance(task("load")).Fail() })
+	w.step(func(db *airflowtest.Database) { db.TaskInstance(task("load")).Start() })
+	w.step(func(db *airflowtest.Database) {
+		t := db.TaskInstance(task("load"))
+		var lines []airflowtest.LogLine
+		for i := range 30 {
+			lines = append(lines, airflowtest.LogLine{Time: db.Now().Add(time.Duration(i-60) * time.Second), Level: "INFO", Source: "load.py:12", Text: fmt.Sprintf("chunk %d is loaded", i)})
+		}
+		lines = append(lines,
+			airflowtest.LogLine{Time: db.Now(), Level: "ERROR", Source: "load.py:40", Text: "the warehouse says: \x1b[31mdisk full\x1b[0m"},
+			airflowtest.LogLine{Text: "Traceback (most recent call last):"},
+			airflowtest.LogLine{Text: "  File \"load.py\", line 40, in load"},
+			airflowtest.LogLine{Text: "WarehouseError: disk full"})
+		t.Logs = map[int][]airflowtest.LogLine{1: {{Text: "the first attempt"}}, 2: lines}
+		t.Links = map[string]string{"Warehouse job": "https://warehouse.example.org/jobs/7", "Not yet": ""}
+		t.Fail()
+		db.Run("etl", "monday").Settle()
+	})
+}
+
+func mapped(w *world) {
+	w.step(func(db *airflowtest.Database) {
+		db.Add(task("load"), 1)
+		for i, t := range db.Expand(task("load"), 12) {
+			switch {
+			case i < 5:
+				t.Succeed()
+			case i == 6:
+				t.Fail().Start().Fail()
+			default:
+				t.RenderedIndex = "eu"
+				t.Start()
+			}
+		}
+		db.TaskInstance(airflowtest.MappedTask("etl", "monday", "load", 3)).Note = "checked by hand \x1b[2J"
+	})
+}
+
+// busyRun is a run in which something is in most states.
+func busyRun(w *world) {
+	w.step(func(db *airflowtest.Database) {
+		db.PutDag(airflowtest.Dag{DagID: "etl", Schedule: "@daily", Owners: []string{"data"}})
+		db.PutRun(airflowtest.DagRun{DagID: "etl", RunID: "monday", Type: airflowtest.RunScheduled, LogicalDate: db.Now().Add(-24 * time.Hour), RunAfter: db.Now()})
+		db.PutPool(airflowtest.Pool{Name: "warehouse", Slots: 1})
+		db.Add(task("begin"), 0).PassThrough()
+		db.Add(task("extract"), 0).Fail()
+		db.Add(task("clean"), 0).FailUpstream()
+		db.Add(task("copy"), 3).Fail()
+		db.Put(airflowtest.TaskInstance{Key: task("holds"), Pool: "warehouse"}).Start()
+		db.Put(airflowtest.TaskInstance{Key: task("load"), Pool: "warehouse"})
+		for _, t := range db.Expand(task("load"), 30) {
+			t.Schedule()
+		}
+		db.Add(task("wait"), 0).Defer()
+		db.Add(task("poke"), 0).Reschedule()
+		db.Put(airflowtest.TaskInstance{Key: task("train"), Queue: "gpu"}).Enqueue()
+		for _, name := range []string{"report", "mail"} {
+			db.Add(task(name), 0).AskingWrites = airflowtest.Skipped
+		}
+	})
+	w.step(func(*airflowtest.Database) {})
+}
