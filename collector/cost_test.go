@@ -215,28 +215,3 @@ func instanceRows(requests []airflowtest.Request) (n int) {
 	}
 	return n
 }
-
-// Active runs are the dearest rows of all: the more there are, the less often they are listed.
-func TestManyActiveRunsAreListedLessOften(t *testing.T) {
-	for active, want := range map[int]time.Duration{60: 30 * time.Second, 300: 30 * time.Second, 600: time.Minute, 1500: 2 * time.Minute} {
-		inWorld(t, airflowtest.Options{Version: "3.3.2"}, nil, func(w *world) {
-			w.airflow.Update(func(db *airflowtest.Database) {
-				for i := range active {
-					db.Add(airflowtest.Task(fmt.Sprint("dag", i%30), fmt.Sprint("run", i/30), "task"), 0).Start()
-				}
-			})
-			w.scrapeFor(5 * time.Minute)
-			w.airflow.ResetRequests()
-			w.scrapeFor(12 * time.Minute)
-			n := 0
-			for _, r := range w.airflow.Requests() {
-				if strings.HasSuffix(r.Path, "/dagRuns/list") && !strings.Contains(r.Body, "end_date_gte") {
-					n++
-				}
-			}
-			if got := int(12 * time.Minute / want); n != got {
-				t.Errorf("%d active runs were listed %d times in 12 minutes, want %d", active, n, got)
-			}
-		})
-	}
-}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"sync/atomic"
 	"time"
 
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
@@ -26,9 +25,6 @@ type dagRunsValue struct {
 }
 
 const (
-	// runsOftenest and runsRarest bound how often runs are listed.
-	runsOftenest = 30 * time.Second
-	runsRarest   = 2 * time.Minute
 	// endedListings is how many listings of runs that ended a collection may ask for.
 	endedListings = 6
 	// shortestWindow is how long a listing of runs that ended is at least: what ended
@@ -39,9 +35,9 @@ const (
 )
 
 // dagRunsPart lists the active runs and those that ended since the newest
-// listing that reached the ledger. It is not asked each time: an active run
-// costs Airflow more than a task instance (3.3.2: 0.4 ms, for the versions of
-// its DAG), and the ledger learns from these which of the known runs moved. All
+// listing that reached the ledger. It is asked every 30 s, not more often: a
+// listing of active runs costs Airflow 2 as much as that of task instances,
+// and the ledger learns from the latter which of the known runs moved. All
 // that waits for it is a run that began in between.
 //
 // What it needs to know of the DAGs it takes from an earlier collection.
@@ -52,7 +48,6 @@ type dagRunsPart struct {
 	dags      selection
 	listed    map[string]dagFacts // before a reload, until the part dags is heard of; nil: none
 	lastTotal int
-	active    atomic.Int64  // how many runs were listed last
 	window    time.Duration // of a listing of runs that ended; 0: as long as need be
 }
 
@@ -60,13 +55,9 @@ func newDagRunsPart(cfg *Config, books *books, dags selection) *dagRunsPart {
 	return &dagRunsPart{maxRows: cfg.MaxRows, fanout: cfg.LookbackFanout, books: books, dags: dags, listed: dags.facts(books.sights.dags())}
 }
 
-func (*dagRunsPart) name() string { return "dag_runs" }
-func (*dagRunsPart) open() bool   { return false }
-
-// minAge is a second for each ten active runs, within bounds.
-func (p *dagRunsPart) minAge() time.Duration {
-	return min(max(time.Duration(p.active.Load())*time.Second/10, runsOftenest), runsRarest)
-}
+func (*dagRunsPart) name() string          { return "dag_runs" }
+func (*dagRunsPart) open() bool            { return false }
+func (*dagRunsPart) minAge() time.Duration { return 30 * time.Second }
 
 // fetch asks for active runs first: one that ends in between is then in both
 // listings, and not in none.
@@ -75,7 +66,6 @@ func (p *dagRunsPart) fetch(ctx context.Context, client *airflow.Client, known f
 	if err := p.listActive(ctx, client, v); err != nil {
 		return nil, err
 	}
-	p.active.Store(int64(len(v.active)))
 	v.endedAt = v.at
 	if since := p.books.runsEndedSince(); !since.IsZero() { // what ended before the start does not count
 		if err := p.listEnded(ctx, client, v, since); err != nil {
@@ -137,9 +127,7 @@ func (p *dagRunsPart) learnLast(ctx context.Context, client *airflow.Client, v *
 		requests += n
 	}
 	last.plan(v.dags)
-	if v.unknown = last.unknown(v.dags, v.at); v.unknown > 0 {
-		p.active.Store(0) // not to learn more slowly
-	}
+	v.unknown = last.unknown(v.dags, v.at)
 	v.last = last.copy()
 	maps.DeleteFunc(v.last, func(dagID string, _ lastRun) bool { return !p.dags.has(dagID) })
 }

@@ -78,7 +78,7 @@ func (*dagsPart) open() bool   { return false }
 
 func (p *dagsPart) minAge() time.Duration {
 	if p.soon.Load() {
-		return runsOftenest
+		return (*dagRunsPart)(nil).minAge()
 	}
 	return 5 * time.Minute
 }
