@@ -43,6 +43,8 @@ type Collector struct {
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
+	// collecting waits for the collection under way, and for what is done after it.
+	collecting sync.WaitGroup
 	// letInCalls counts answers that show that Airflow accepts who asks.
 	letInCalls atomic.Uint64
 
@@ -116,11 +118,8 @@ func (c *Collector) Close() {
 	c.cancel()
 	c.mu.Lock()
 	c.closed = true
-	f := c.flight
 	c.mu.Unlock()
-	if f != nil {
-		<-f.done
-	}
+	c.collecting.Wait()
 	c.guard(nil, c.client.Close)
 }
 

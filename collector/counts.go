@@ -155,6 +155,7 @@ func (l *Ledger) configure(cfg *Config) (tooMany int) {
 	if l.taskless == cfg.TaskLabels {
 		l.taskless = !cfg.TaskLabels
 		l.finished, l.retries = newCounter(taskInstancesFinished), newCounter(taskRetries)
+		l.shared = newShared()
 	}
 	shape := histogramShape{cfg.Histograms, boundsText(cfg.DurationBuckets), boundsText(cfg.WaitBuckets), cfg.DurationTaskLabels}
 	sameKind := l.duration != nil && shape.kind == l.shape.kind
@@ -225,6 +226,7 @@ func (l *Ledger) Gather() ([]*dto.MetricFamily, error) {
 	}
 	histograms, err := registry.Gather()
 	told = append(told, histograms...)
+	slices.SortFunc(told, func(a, b *dto.MetricFamily) int { return strings.Compare(a.GetName(), b.GetName()) })
 	if err == nil {
 		l.gathered, l.told = l.version, told
 	}

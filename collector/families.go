@@ -14,12 +14,6 @@ import (
 // time and checks them all again, takes more time than all else in a scrape, and metrics with labels of their own most of
 // the memory. What was handed out may be in use by several scrapes, and is never changed.
 
-// family is a metric family of the table, whose series it sorts as a registry does.
-func family(id metricID, kind dto.MetricType, series []*dto.Metric) *dto.MetricFamily {
-	slices.SortFunc(series, compareLabels)
-	return sortedFamily(id, kind, series)
-}
-
 func sortedFamily(id metricID, kind dto.MetricType, series []*dto.Metric) *dto.MetricFamily {
 	return &dto.MetricFamily{Name: proto.String(table[id].Name), Help: proto.String(table[id].Help), Type: kind.Enum(), Metric: series}
 }
@@ -33,13 +27,21 @@ func (g *gaugesByFamily) add(samples []gaugeSample) {
 	}
 }
 
-func (g *gaugesByFamily) families() (all []*dto.MetricFamily) {
+// families sorts the series as a registry does. One that several parts tell is a bug: it is told once, and an error.
+func (g *gaugesByFamily) families() (all []*dto.MetricFamily, err error) {
+	var wrong prometheus.MultiError
 	for id, series := range g {
-		if len(series) > 0 {
-			all = append(all, family(metricID(id), dto.MetricType_GAUGE, series))
+		if len(series) == 0 {
+			continue
 		}
+		slices.SortStableFunc(series, compareLabels)
+		once := slices.CompactFunc(series, func(a, b *dto.Metric) bool { return compareLabels(a, b) == 0 })
+		if n := len(series) - len(once); n > 0 {
+			wrong.Append(fmt.Errorf("%d series of %s come twice", n, table[id].Name))
+		}
+		all = append(all, sortedFamily(metricID(id), dto.MetricType_GAUGE, once))
 	}
-	return all
+	return all, wrong.MaybeUnwrap()
 }
 
 // gatherers gather one after the other, as prometheus.Gatherers do, but for families that have none in common, which it

@@ -58,3 +58,22 @@ func (m readyMetric) Write(out *dto.Metric) error {
 	proto.Merge(out, m.metric)
 	return nil
 }
+
+// A series that two parts tell is told once, and is an error, as in a registry.
+func TestSeriesOfTwoParts(t *testing.T) {
+	e := newExposition()
+	for range 2 {
+		part := newExposition()
+		part.gauge(poolSlots, 1, "default_pool", "open")
+		part.gauge(dagPaused, 0, "etl")
+		e.include(part)
+	}
+	f := newFit()
+	f.whole = e.included
+	for name, gather := range map[string]func() ([]*dto.MetricFamily, error){"without a DAG": e.gather, "by DAG": f.gathered} {
+		families, err := gather()
+		if err == nil || len(families) != 1 || len(families[0].GetMetric()) != 1 {
+			t.Errorf("%s: got %v, %v; want one series and an error", name, families, err)
+		}
+	}
+}

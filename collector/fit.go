@@ -68,16 +68,16 @@ type fit struct {
 	dropped map[metricID]int
 
 	// gathered are its families, which are gathered once.
-	gathered func() []*dto.MetricFamily
+	gathered func() ([]*dto.MetricFamily, error)
 }
 
 func newFit() *fit {
 	f := &fit{dropped: map[metricID]int{}}
-	f.gathered = sync.OnceValue(f.families)
+	f.gathered = sync.OnceValues(f.families)
 	return f
 }
 
-func (f *fit) families() []*dto.MetricFamily {
+func (f *fit) families() ([]*dto.MetricFamily, error) {
 	var g gaugesByFamily
 	for _, part := range f.whole {
 		g.add(part.byDag)

@@ -23,7 +23,11 @@ func TestEveryGaugeByDagHasARemainder(t *testing.T) {
 func fitted(t *testing.T, f *fit) map[string]float64 {
 	t.Helper()
 	values := map[string]float64{}
-	for _, family := range f.gathered() {
+	families, err := f.gathered()
+	if err != nil {
+		t.Error(err)
+	}
+	for _, family := range families {
 		for _, d := range family.GetMetric() {
 			name := family.GetName()
 			for _, l := range d.GetLabel() {

@@ -50,8 +50,9 @@ func (c *Collector) join() *flight {
 	}
 	c.started = now
 	c.flight = &flight{done: make(chan struct{}), before: c.letInCalls.Load()}
-	go c.collect(c.flight)
-	return c.flight
+	f := c.flight
+	c.collecting.Go(func() { c.collect(f) })
+	return f
 }
 
 // land ends the collection.

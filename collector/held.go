@@ -56,6 +56,13 @@ func (l *Ledger) add(x float64, v *vector, labels ...string) {
 func (l *Ledger) publish(s *series) {
 	held := l.withdraw(s) // first: what is counted twice is worse than what is lost
 	l.version++
+	if s.histogram == nil && len(held) > 1 { // each step would be a counter of its own
+		sum := 0.0
+		for _, x := range held {
+			sum += x
+		}
+		held = []float64{sum}
+	}
 	for _, x := range held {
 		s.count(x)
 	}

@@ -227,7 +227,7 @@ func keyOfLabels(labels []string) string { return strings.Join(labels, separator
 func (e *exposition) include(other *exposition) { e.included = append(e.included, other) }
 
 // gather are the gauges without a dag_id.
-func (e *exposition) gather() []*dto.MetricFamily {
+func (e *exposition) gather() ([]*dto.MetricFamily, error) {
 	var g gaugesByFamily
 	g.add(e.others)
 	for _, part := range e.included {

@@ -137,3 +137,17 @@ func TestADagThatIsGoneDoesNotComeBack(t *testing.T) {
 		})
 	}
 }
+
+// Close waits for what is done after a collection, too.
+func TestCloseWaitsForWhatFollowsACollection(t *testing.T) {
+	over := false
+	inWorld(t, airflowtest.Options{Version: "3.3.2"}, func(o *Options) {
+		o.Collected = func() { time.Sleep(time.Minute); over = true }
+	}, func(w *world) {
+		w.scrape(0)
+		w.collector.Close()
+		if !over {
+			t.Error("it did not")
+		}
+	})
+}

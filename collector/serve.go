@@ -67,13 +67,13 @@ func (c *Collector) gather(snapshot *Snapshot, also prometheus.Gatherer) prometh
 		c.gatherer(also),
 		c.gatherer(prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 			gauges = snapshot.render()
-			return gauges.gather(), nil
+			return gauges.gather()
 		})),
 		c.gatherer(prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 			if gauges == nil {
 				return nil, nil // a bug that has been told
 			}
-			return gauges.fitted.gathered(), nil
+			return gauges.fitted.gathered()
 		})),
 	}
 }
