@@ -133,9 +133,9 @@ func TestUsageErrorsNameTheCommand(t *testing.T) {
 		"check --web.telemetry-path=/x":              "--web.telemetry-path belongs to serve: leave it out for check",
 		"--config.check --config.file=f explain etl": "--config.check belongs to serve: leave it out for explain",
 		"explain etl --no-web.enable-lifecycle":      "--no-web.enable-lifecycle belongs to serve: leave it out for explain",
-		"check --no-such-flag":                       "unknown long flag '--no-such-flag', try --help",
-		"explain etl - load -":                       `map_index: "-" is not a whole number of 0 or more, try --help`,
-		"check --output -":                           "enum value must be one of text,json, got '-', try --help",
+		"check --no-such-flag":                       "unknown long flag '--no-such-flag', try check --help",
+		"explain etl - load -":                       `map_index: "-" is not a whole number of 0 or more, try explain --help`,
+		"check --output -":                           "enum value must be one of text,json, got '-', try check --help",
 		"--web.listen-address=:1 chek":               "unexpected chek, try --help",
 		"--no-such-flag":                             "unknown long flag '--no-such-flag', try --help",
 	} {

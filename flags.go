@@ -52,7 +52,7 @@ func parseFlags(args []string, stdout, stderr io.Writer) (flags, error) {
 // newApp declares the command line. exit ends the program after help.
 func newApp(f *flags, stdout, stderr io.Writer, exit func(status int)) *kingpin.Application {
 	app := kingpin.New(name, "Prometheus exporter for Apache Airflow 2.10+ and 3, by its stable REST API. The environment variables AIRFLOW_EXPORTER_USERNAME and AIRFLOW_EXPORTER_PASSWORD are its account.")
-	app.UsageTemplate(kingpin.LongHelpTemplate).UsageWriter(stdout).ErrorWriter(stderr).HelpFlag.Short('h')
+	app.UsageTemplate(usageTemplate).UsageWriter(stdout).ErrorWriter(stderr).HelpFlag.Short('h')
 	app.Terminate(func(status int) {
 		if status != 0 { // help about what does not exist
 			status = wrongUsage
@@ -62,20 +62,20 @@ func newApp(f *flags, stdout, stderr io.Writer, exit func(status int)) *kingpin.
 	app.Version(version.Print(name)).VersionFlag.NoEnvar()
 	app.Flag("config.file", "Configuration file; see config.example.yml.").StringVar(&f.configFile)
 	app.Flag("airflow.url", "Address of Airflow's web page; wins over airflow.url of the file.").StringVar(&f.airflowURL)
-	app.Flag("log.level", "Lowest level to log: debug, info, warn, error.").Default("info").EnumVar(&f.logLevel, "debug", "info", "warn", "error")
+	app.Flag("log.level", "Lowest level to log: debug, info, warn, error. Only serve logs.").Default("info").EnumVar(&f.logLevel, "debug", "info", "warn", "error")
 	app.Flag("log.format", "Format of the log: logfmt, json.").Default("logfmt").EnumVar(&f.logFormat, "logfmt", "json")
 
-	serve := app.Command(commandServe, "Answer Prometheus' scrapes. This is what happens without a command.").Default()
+	serve := app.Command(commandServe, "Answer Prometheus' scrapes. This is what happens without a command.").Default().HelpLong(serveHelp)
 	f.web = kingpinflag.AddFlags(serve, ":10112")
 	serve.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&f.telemetryPath)
 	serve.Flag("web.enable-lifecycle", "Let POST /-/reload reload the configuration.").BoolVar(&f.lifecycle)
 	serve.Flag("config.check", "Check the configuration and exit.").BoolVar(&f.check)
 
-	checks := app.Command(commandCheck, "Ask Airflow for all that the exporter is going to ask for, and tell what the account may read.")
+	checks := app.Command(commandCheck, "Ask Airflow for all that the exporter is going to ask for, and tell what the account may read.").HelpLong(checkHelp)
 	output(checks, f)
 
 	explains := app.Command(commandExplain, "Tell why a task instance or a DAG run does not go on, or how it failed. "+
-		"Without a run, or with -, it is the one that was due last; without a task it is the run as a whole; of a mapped task without an index it is the instance that is worst off.")
+		"Without a run, or with -, it is the one that was due last; without a task it is the run as a whole; of a mapped task without an index it is the instance that is worst off.").HelpLong(explainHelp)
 	explains.Arg("dag", "dag_id.").Required().SetValue(argument{"dag", "", &f.explain.DagID})
 	explains.Arg("run", "dag_run_id; "+explain.Newest+" is the run that was due last, as without.").
 		SetValue(argument{"run", "use " + explain.Newest + " for the newest one", &f.explain.RunID})
@@ -130,7 +130,7 @@ func usageError(app *kingpin.Application, args []string, err error) error {
 			return fmt.Errorf("--%s belongs to %s: leave it out for %s", flag, commandServe, command)
 		}
 	}
-	return fmt.Errorf("%s, try --help", showDashes(err.Error()))
+	return fmt.Errorf("%s, try %s --help", showDashes(err.Error()), command)
 }
 
 // asking is the command that asks Airflow, if the command line has one. Behind a flag of serve, which is the default, it
