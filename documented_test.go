@@ -71,7 +71,8 @@ func TestRunbooksTellWhereTheRunComesFrom(t *testing.T) {
 			continue
 		}
 		runbooks++
-		if !strings.Contains(before, "RUN=") && !(strings.Contains(before, "`dag_run_id`") && strings.Contains(before, "into `RUN`")) {
+		said := strings.Contains(before, "`dag_run_id`") && strings.Contains(before, "into `RUN`")
+		if !said && !strings.Contains(before, "RUN=") {
 			t.Errorf("%s uses $RUN before it says that the dag_run_id of which run goes into RUN", file)
 		}
 		for line := range strings.Lines(string(text)) { // each listing of task instances of any run
