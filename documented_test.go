@@ -54,6 +54,41 @@ func commandLine(line string) ([]string, bool) {
 	return words[1:], true
 }
 
+// Who is told to type $RUN was told before which run that is, and has a command that prints it.
+func TestRunbooksTellWhereTheRunComesFrom(t *testing.T) {
+	files, err := filepath.Glob("alerts/runbooks/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	runbooks := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, _, uses := strings.Cut(string(text), "$RUN")
+		if !uses {
+			continue
+		}
+		runbooks++
+		said := strings.Contains(before, "`dag_run_id`") && strings.Contains(before, "into `RUN`")
+		if !said && !strings.Contains(before, "RUN=") {
+			t.Errorf("%s uses $RUN before it says that the dag_run_id of which run goes into RUN", file)
+		}
+		for line := range strings.Lines(string(text)) { // each listing of task instances of any run
+			if strings.Contains(line, "/dagRuns/~/taskInstances") && !strings.Contains(line, ".dag_run_id") {
+				t.Errorf("%s: no run can be taken from what this prints: %s", file, line)
+			}
+		}
+		if !strings.Contains(string(text), "[.dag_run_id") && !strings.Contains(string(text), ", .dag_run_id") {
+			t.Errorf("%s has no command that prints a dag_run_id", file)
+		}
+	}
+	if runbooks < 6 {
+		t.Errorf("only %d runbooks use $RUN", runbooks)
+	}
+}
+
 // docs/commands.md names each key of what the commands write for programs.
 func TestKeysForProgramsAreDocumented(t *testing.T) {
 	text, err := os.ReadFile("docs/commands.md")

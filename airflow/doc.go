@@ -14,12 +14,17 @@
 // API of task instances, with all fields, filters, logs and writes, the same for
 // both versions.
 //
-//	api := client.TaskInstanceAPI()
-//	ref := airflow.TaskInstanceRef{DagID: "etl", RunID: "manual__2026-11-24", TaskID: "load", MapIndex: -1}
-//	ti, err := api.Get(ctx, ref)
+//	cfg := airflow.DefaultConfig()
+//	cfg.URL, cfg.Username, cfg.Password = url, "viewer", password
+//	client, err := airflow.New(cfg)
+//	…
+//	defer client.Close()
+//	ref := airflow.TaskInstanceRef{DagID: "etl", RunID: "monday", TaskID: "load", MapIndex: -1}
+//	ti, err := client.TaskInstanceAPI().Get(ctx, ref)
 //
-// A MapIndex of −1 is a task that is not mapped, or not expanded yet; one of an
-// expanded mapped task has its index, in every method. What a version lacks is
-// nil or zero in the rows, and an error that wraps [errors.ErrUnsupported] in what
-// is asked for. Writes are dry runs unless [StateChange] says Commit.
+// A MapIndex of −1 is a task that is not mapped, or not expanded yet, which has
+// to be said: the zero value is index 0. An instance of an expanded mapped task
+// has its index, in every method. What a version lacks is nil or zero in the
+// rows, and an error that wraps [errors.ErrUnsupported] in what is asked for.
+// Writes are dry runs unless [StateChange] says Commit.
 package airflow

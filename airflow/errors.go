@@ -82,8 +82,21 @@ func ClassOf(err error) Class {
 	return ClassInternal
 }
 
-// Advice is one sentence that tells the operator what to do about err.
+// Advice is one sentence that tells the operator of the exporter what to do about err, and what the exporter does meanwhile.
 func Advice(err error) string {
+	advice := AdviceOnce(err)
+	switch e, _ := errors.AsType[*Error](err); {
+	case e == nil:
+	case e.Class == ClassTimeout:
+		advice += "; what it does not tell goes absent after collector.max_age"
+	case e.Class == ClassAuth:
+		advice += "; after two refusals they are tried again after 1, 2, 4, 8 and then every 10 minutes, and at once after a reload or when their file changes"
+	}
+	return advice
+}
+
+// AdviceOnce is Advice for who asks once: it leaves out later tries.
+func AdviceOnce(err error) string {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
 		return "please report this as a bug, with the log lines around it"
@@ -99,11 +112,15 @@ func Advice(err error) string {
 	case ClassTLS:
 		return "the TLS handshake failed: check that airflow.url has the right scheme and host name, and set airflow.http_client.tls_config.ca_file for a private CA, cert_file and key_file where Airflow wants a certificate"
 	case ClassTimeout:
-		return "Airflow did not answer in time: look at the load of its API server; what it does not tell goes absent after collector.max_age"
+		return "Airflow did not answer in time: look at the load of its API server"
 	case ClassAuth:
-		return "Airflow wants credentials, or did not accept those it got: check airflow.username and airflow.password (or AIRFLOW_EXPORTER_USERNAME and AIRFLOW_EXPORTER_PASSWORD); after two refusals they are tried again after 1, 2, 4, 8 and then every 10 minutes, and at once after a reload or when their file changes"
+		return "Airflow wants credentials, or did not accept those it got: check airflow.username and airflow.password (or AIRFLOW_EXPORTER_USERNAME and AIRFLOW_EXPORTER_PASSWORD)"
 	case ClassForbidden:
-		return "give the account read rights on what the path names (the role Viewer has all that is needed); on Airflow 2 a wrong user or password gets this answer, too, and so does a server without airflow.api.auth.backend.basic_auth in [api] auth_backends"
+		right := "give the account read rights on what the path names (the role Viewer has all that is needed)"
+		if e.aboutWrite() {
+			right = "the account needs the right to edit task instances (can edit on Task Instances)"
+		}
+		return right + "; on Airflow 2 a wrong user or password gets this answer, too, and so does a server without airflow.api.auth.backend.basic_auth in [api] auth_backends"
 	case ClassRateLimited:
 		return "Airflow, or a proxy before it, asks to slow down: lower airflow.requests_per_second or scrape less often"
 	case ClassClient:

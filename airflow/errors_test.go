@@ -127,6 +127,36 @@ func TestErrorsTellClassAndDetail(t *testing.T) {
 	}
 }
 
+// Who was refused a change lacks another right than who may not read.
+func TestAdviceOnARefusedWrite(t *testing.T) {
+	api := newClient(t, answer(t, send(403, "application/json", `{"detail":"Forbidden"}`)), nil).TaskInstanceAPI()
+	ref := airflow.TaskInstanceRef{DagID: "etl", RunID: "monday", TaskID: "load", MapIndex: -1}
+	_, read := api.Get(t.Context(), ref)
+	_, state := api.SetState(t.Context(), ref, airflow.StateChange{State: airflow.StateFailed})
+	_, note := api.SetNote(t.Context(), ref, "why")
+	for err, write := range map[error]bool{read: false, state: true, note: true} {
+		advice := airflow.Advice(err)
+		if strings.Contains(advice, "needs the right to edit task instances (can edit on Task Instances)") != write || strings.Contains(advice, "read rights") == write {
+			t.Errorf("%v: the advice is: %s", err, advice)
+		}
+	}
+}
+
+// Who asks once is not told when the exporter would try again.
+func TestAdviceOnceLeavesOutLaterTries(t *testing.T) {
+	for class, later := range map[airflow.Class]string{
+		airflow.ClassAuth: "tried again after", airflow.ClassTimeout: "collector.max_age",
+		airflow.ClassConnect: "", airflow.ClassForbidden: "", airflow.ClassServer: "",
+	} {
+		err := &airflow.Error{Class: class}
+		advice, once := airflow.Advice(err), airflow.AdviceOnce(err)
+		rest, ok := strings.CutPrefix(advice, once)
+		if once == "" || !ok || (later == "") != (rest == "") || !strings.Contains(rest, later) {
+			t.Errorf("%s: %q and then %q, want something about %q then", class, once, rest, later)
+		}
+	}
+}
+
 func TestErrorsOfTheNetwork(t *testing.T) {
 	refused, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

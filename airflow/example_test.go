@@ -9,6 +9,8 @@ import (
 	"os"
 	"time"
 
+	promconfig "github.com/prometheus/common/config"
+
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow/airflowtest"
 )
@@ -47,6 +49,32 @@ func exampleAPI(version string) (api *airflow.TaskInstanceAPI, shutdown func()) 
 		client.Close()
 		server.Close()
 	}
+}
+
+func ExampleNew() {
+	server, err := airflowtest.New(airflowtest.Options{Version: "3.3.2", TCP: true, Users: []airflowtest.User{{Name: "viewer", Password: "pw", Rights: airflowtest.Viewer}}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer server.Close()
+	server.Update(func(db *airflowtest.Database) { db.Add(airflowtest.Task("etl", "monday", "load"), 0).Fail() })
+	ctx, url, password := context.Background(), server.URL, promconfig.Secret("pw")
+
+	cfg := airflow.DefaultConfig()
+	cfg.URL, cfg.Username, cfg.Password = url, "viewer", password
+	client, err := airflow.New(cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+
+	ref := airflow.TaskInstanceRef{DagID: "etl", RunID: "monday", TaskID: "load", MapIndex: -1}
+	ti, err := client.TaskInstanceAPI().Get(ctx, ref)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(ti.State)
+	// Output: failed
 }
 
 func ExampleTaskInstanceAPI_Get() {

@@ -13,7 +13,7 @@ import (
 )
 
 // TaskInstanceRef names one task instance. MapIndex is −1 for a task that is
-// not mapped, or not expanded yet.
+// not mapped, or not expanded yet, and has to be said: zero is index 0 of a mapped one.
 type TaskInstanceRef struct {
 	DagID, RunID, TaskID string
 	MapIndex             int

@@ -100,6 +100,9 @@ func (a *TaskInstanceAPI) patch(ctx context.Context, s *server, path, op string,
 	return a.client.do(ctx, k)
 }
 
+// aboutWrite reports whether the request that failed was to change something. It is here so that no other file names the method.
+func (e *Error) aboutWrite() bool { return e.Method == http.MethodPatch }
+
 func (v1) setState(ctx context.Context, a *TaskInstanceAPI, s *server, ref TaskInstanceRef, change StateChange) ([]ChangedTaskInstance, error) {
 	for _, wider := range []struct {
 		field string

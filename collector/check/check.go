@@ -175,7 +175,7 @@ func tellsForbidden(v airflow.Version) bool { return v.AtLeast(3, 0, 0) }
 // conclude adds what follows from the answers together.
 func (a *asker) conclude() {
 	r := a.report
-	if skew, ok := a.client.ClockSkew(); ok {
+	if skew, ok := a.client.ClockSkew(); ok && r.Version.Number != "" { // else another service answered
 		r.Skew = &skew
 		if skew.Abs() > skewLimit {
 			r.warn("the clock of this machine is %s %s Airflow's: mend whichever is wrong; ages and waits are computed with Airflow's, alerts with that of Prometheus",

@@ -203,6 +203,16 @@ func TestReports(t *testing.T) {
 							t.Errorf("a control character is in\n%q", form)
 						}
 					}
+					batches := slices.ContainsFunc(server.Requests(), func(r airflowtest.Request) bool {
+						return r.Method == http.MethodPost && strings.HasSuffix(r.Path, "/list")
+					})
+					audited := strings.Contains(text(t, r), "leaves a row in Airflow's audit log")
+					if batches && audited != (api == "v2") {
+						t.Errorf("it is said that a listing is written down: %v", audited)
+					}
+					if (r.Version.Number == "") != (r.Skew == nil) {
+						t.Errorf("Airflow %q answered, and its clock is said to be known: %v", r.Version.Number, r.Skew != nil)
+					}
 					gentle(t, server)
 				})
 			})

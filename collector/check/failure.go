@@ -37,7 +37,7 @@ func (r *Result) fail(a *asker, q question, err error) {
 		r.Advice = old.advice()
 		return
 	}
-	r.Err, r.Advice = err, airflow.Advice(err)
+	r.Err, r.Advice = err, airflow.AdviceOnce(err)
 	e, ok := errors.AsType[*airflow.Error](err)
 	if !ok {
 		return

@@ -13,7 +13,7 @@ type Report struct {
 	Version     airflow.Version // the zero Version: unknown
 	Account     Account
 	List        string         // airflow.list
-	Skew        *time.Duration // our clock minus Airflow's; nil: unknown
+	Skew        *time.Duration // our clock minus Airflow's; nil: unknown, as when it was no Airflow that answered
 	VisibleDags *int           // nil: unknown
 	Results     []Result       // in the order in which they were asked for
 	Warnings    []string       // that are no failures

@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
 	"github.com/seed-9c0ac15d/airflow_exporter/collector/terminal"
 )
 
@@ -34,7 +35,11 @@ func (r *Report) writeHead(b *strings.Builder) {
 		line("Version", "%s, API %s", r.Version.Number, r.Version.API)
 	}
 	line("Account", "%s", r.Account.text(r.Version))
-	line("Listings", "airflow.list: %s", r.List)
+	audited := ""
+	if r.List == airflow.ListBatch && r.Version.API == "v2" {
+		audited = "; each listing leaves a row in Airflow's audit log"
+	}
+	line("Listings", "airflow.list: %s%s", r.List, audited)
 	if r.Skew != nil {
 		line("Clock", "%s", clockText(*r.Skew))
 	}
