@@ -17,7 +17,8 @@ type Report struct {
 	Run     *airflow.DagRun
 	Newest  bool // the run was chosen, not named
 	Running *Running
-	Page    string // in Airflow's web interface
+	Active  *ActiveRuns // when the run was chosen
+	Page    string      // in Airflow's web interface
 
 	Mapped   *Mapped
 	Instance *Instance

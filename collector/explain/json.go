@@ -23,6 +23,7 @@ type (
 		Components []component   `json:"components"`
 		Dag        *dagJSON      `json:"dag"`
 		Run        *runJSON      `json:"run"`
+		Active     *activeJSON   `json:"other_active_runs"`
 		Task       *instanceJSON `json:"task"`
 		Overview   *overviewJSON `json:"overview"`
 		Unknown    []unknownJSON `json:"unknown"`
@@ -41,6 +42,7 @@ type (
 		Owners        []string   `json:"owners"`
 		MaxActiveRuns int        `json:"max_active_runs"`
 		NextRunAfter  *time.Time `json:"next_run_after"`
+		Missed        *bool      `json:"next_run_missed"` // null: a run or a task was named
 	}
 	runJSON struct {
 		RunID       string       `json:"dag_run_id"`
@@ -59,6 +61,13 @@ type (
 		More        bool       `json:"more"`
 		OldestRunID string     `json:"oldest_dag_run_id"`
 		OldestStart *time.Time `json:"oldest_start_date"`
+	}
+	activeJSON struct {
+		Count       int        `json:"count"`
+		More        bool       `json:"more"`
+		OldestRunID *string    `json:"oldest_dag_run_id"`
+		OldestState *string    `json:"oldest_state"`
+		OldestSince *time.Time `json:"oldest_since"`
 	}
 	unknownJSON struct {
 		What   string `json:"what"`
@@ -119,7 +128,16 @@ func (r *Report) WriteJSON(w io.Writer) error {
 		j.Error = new(unknown("", r.Err, r.advice()))
 	}
 	if d := r.Dag; d != nil {
-		j.Dag = &dagJSON{d.DagID, d.Paused, d.Stale, orNull(d.Schedule), append([]string{}, d.Owners...), d.MaxActiveRuns, orNull(d.NextRunAfter)}
+		j.Dag = &dagJSON{d.DagID, d.Paused, d.Stale, orNull(d.Schedule), append([]string{}, d.Owners...), d.MaxActiveRuns, orNull(d.NextRunAfter), nil}
+		if !r.named() && r.Instance == nil {
+			j.Dag.Missed = new(r.missed())
+		}
+	}
+	if a := r.Active; a != nil {
+		j.Active = &activeJSON{Count: a.Others, More: a.More}
+		if o := a.Oldest; o != nil {
+			j.Active.OldestRunID, j.Active.OldestState, j.Active.OldestSince = &o.RunID, new(string(o.State)), orNull(begun(o))
+		}
 	}
 	if r.Run != nil {
 		j.Run = r.runJSON()

@@ -71,6 +71,9 @@ func (g *gatherer) lookAtRun(ctx context.Context) error {
 		return err
 	}
 	r.Page = g.runPage()
+	if r.Newest {
+		g.lookAtActiveRuns(ctx)
+	}
 	if r.Run.State != airflow.RunQueued {
 		return nil
 	}

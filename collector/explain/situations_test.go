@@ -226,6 +226,38 @@ var situations = map[string]situation{
 	"no_runs_paused": {args: "etl", status: 1, build: func(w *world) {
 		w.step(func(db *airflowtest.Database) { db.PutDag(airflowtest.Dag{DagID: "etl", Paused: true}) })
 	}},
+	"overdue": {args: "etl", status: 1, build: overdue(airflowtest.Dag{})},
+	"overdue_no_runs": {args: "etl", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			db.PutDag(airflowtest.Dag{DagID: "etl", Schedule: "@daily", NextRunAfter: db.Now()})
+		})
+		time.Sleep(11 * time.Hour)
+	}},
+	"overdue_unhealthy": {args: "etl", status: 1, build: func(w *world) {
+		overdue(airflowtest.Dag{})(w)
+		w.server.Update(func(db *airflowtest.Database) {
+			db.Health.Scheduler = &airflowtest.Component{Status: airflowtest.Unhealthy}
+		})
+	}},
+	"overdue_stale":     {args: "etl", status: 1, build: overdue(airflowtest.Dag{Stale: true})},
+	"overdue_paused":    {args: "etl", status: 0, build: overdue(airflowtest.Dag{Paused: true})},
+	"overdue_named_run": {args: "etl monday", status: 0, build: overdue(airflowtest.Dag{})},
+	"overdue_at_max_active_runs": {args: "etl", status: 0, build: func(w *world) {
+		overdue(airflowtest.Dag{MaxActiveRuns: 1})(w)
+		w.server.Update(func(db *airflowtest.Database) {
+			db.PutRun(airflowtest.DagRun{DagID: "etl", RunID: "by hand 'now'", RunAfter: db.Now().Add(-time.Hour)})
+			db.PutRun(airflowtest.DagRun{DagID: "etl", RunID: "newest", State: airflowtest.Success, RunAfter: db.Now()})
+		})
+	}},
+	"next_run_in_time": {args: "etl", status: 0, build: func(w *world) {
+		overdue(airflowtest.Dag{})(w)
+		w.server.Update(func(db *airflowtest.Database) { db.Dag("etl").NextRunAfter = db.Now().Add(13 * time.Hour) })
+	}},
+	"other_active_runs": {args: "etl", status: 0, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) { db.Add(task("load"), 0).Start() })
+		w.step(func(db *airflowtest.Database) { db.Add(airflowtest.Task("etl", "tuesday", "load"), 0).Start() })
+		w.step(func(db *airflowtest.Database) { db.Add(airflowtest.Task("etl", "wednesday", "load"), 0).Start() })
+	}},
 	"no_such_dag":    {args: "elt", status: 2, build: busyRun},
 	"no_such_run":    {args: "etl sunday", status: 2, build: busyRun},
 	"no_such_task":   {args: "etl monday lod", status: 2, build: busyRun},
@@ -280,6 +312,20 @@ func mapped(w *world) {
 		}
 		db.TaskInstance(airflowtest.MappedTask("etl", "monday", "load", 3)).Note = "checked by hand \x1b[2J"
 	})
+}
+
+// overdue is a DAG whose last run succeeded, and whose next one was due 11 hours ago.
+func overdue(dag airflowtest.Dag) func(w *world) {
+	return func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			dag.DagID, dag.Schedule, dag.NextRunAfter = "etl", "@daily", db.Now()
+			db.PutDag(dag)
+			db.PutRun(airflowtest.DagRun{DagID: "etl", RunID: "monday", Type: airflowtest.RunScheduled, RunAfter: db.Now().Add(-24 * time.Hour)})
+			db.Add(task("load"), 0).Start().Succeed()
+			db.Run("etl", "monday").Settle()
+		})
+		time.Sleep(11 * time.Hour)
+	}
 }
 
 // busyRun is a run in which something is in most states.

@@ -69,11 +69,15 @@ func (r *Report) writeFacts(t *text) {
 	if r.Instance != nil {
 		rows = append(rows, r.instanceRows(r.Instance)...)
 	}
-	if r.Run != nil && unfinished(r.Run.State) {
+	if next := r.nextRunText(); next != "" {
+		rows = append(rows, []string{"Next run", next})
+	}
+	if r.Run != nil && unfinished(r.Run.State) || r.missed() {
 		rows = append(rows, []string{"Scheduler", r.schedulerText()})
 	}
 	rows = append(rows, []string{"Page", r.Page})
 	t.table(rows)
+	r.writeActiveRuns(t)
 	if r.Instance != nil {
 		r.writeInstance(t, r.Instance)
 	}

@@ -45,6 +45,7 @@ func (r *Report) judge() {
 	}
 	if r.Run == nil {
 		r.judgeDagWithoutRuns()
+		r.judgeNextRun()
 		return
 	}
 	r.judgeComponents()
@@ -56,6 +57,7 @@ func (r *Report) judge() {
 		}
 	default:
 		r.judgeRun()
+		r.judgeNextRun()
 	}
 }
 
@@ -84,8 +86,13 @@ func (r *Report) judgeDagWithoutRuns() {
 		r.blame("The DAG has no run, and none begins by the clock, since it is paused.")
 	case r.Dag.Stale:
 		r.blame("The DAG has no run, and none begins: it is in no file that Airflow can import.")
-	case !r.Dag.NextRunAfter.IsZero():
+	case r.missed():
+		r.judgeScheduler()
+		r.say("The DAG has no run yet.")
+	case r.Dag.NextRunAfter.After(r.At):
 		r.say("The DAG has no run yet; the first is due %s.", r.ago(r.Dag.NextRunAfter))
+	case !r.Dag.NextRunAfter.IsZero():
+		r.say("The DAG has no run yet; the first was due %s, and Airflow has not created it yet.", r.ago(r.Dag.NextRunAfter))
 	default:
 		r.say("The DAG has no run yet, and Airflow plans none: it is only triggered.")
 	}
@@ -93,9 +100,12 @@ func (r *Report) judgeDagWithoutRuns() {
 
 // judgeComponents speaks of components when what is to be explained waits for them.
 func (r *Report) judgeComponents() {
-	if !unfinished(r.Run.State) || r.Instance != nil && !r.Instance.waitsForScheduler() {
-		return
+	if unfinished(r.Run.State) && (r.Instance == nil || r.Instance.waitsForScheduler()) || r.missed() {
+		r.judgeScheduler()
 	}
+}
+
+func (r *Report) judgeScheduler() {
 	if s, ok := r.Health["scheduler"]; ok && !s.Healthy {
 		beat := ""
 		if !s.Heartbeat.IsZero() {
