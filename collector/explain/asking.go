@@ -62,7 +62,7 @@ func (g *gatherer) decideScheduled(t *airflow.TaskInstance) (decision, string) {
 	case t.ScheduledWhen.IsZero():
 		return askLater, "Airflow 2 does not tell since when it is scheduled"
 	case age < after:
-		return askNot, fmt.Sprintf("it has been scheduled for %s only, and may go on by itself (collector.blocked.after: %s)", span(age), span(after))
+		return askNot, fmt.Sprintf("it has been scheduled for less than %s (collector.blocked.after), and may go on by itself", span(after))
 	}
 	return askNow, ""
 }

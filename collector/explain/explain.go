@@ -18,7 +18,7 @@ const (
 	logPatience = 30 * time.Second
 	// room is how many task instances of a run are looked at.
 	room = 2000
-	// maxGroups is how many lines the tasks of a run get.
+	// maxGroups is how many groups of a run programs are told.
 	maxGroups = 20
 )
 

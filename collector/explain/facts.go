@@ -104,7 +104,6 @@ type Overview struct {
 	Looked int // at how many
 	Counts []StateCount
 	Groups []Group // what has not succeeded, the worst first
-	More   int     // groups that were left out
 }
 
 // Group are task instances of one task that are in the same state for the same reason.

@@ -172,8 +172,8 @@ func (r *Report) runJSON() *runJSON {
 }
 
 func (r *Report) overviewJSON(o *Overview) *overviewJSON {
-	j := &overviewJSON{Total: o.Total, Looked: o.Looked, States: countsJSON(o.Counts), Groups: []groupJSON{}, More: o.More}
-	for _, g := range o.Groups {
+	j := &overviewJSON{Total: o.Total, Looked: o.Looked, States: countsJSON(o.Counts), Groups: []groupJSON{}, More: max(len(o.Groups)-maxGroups, 0)}
+	for _, g := range o.Groups[:min(maxGroups, len(o.Groups))] {
 		j.Groups = append(j.Groups, groupJSON{
 			TaskID: g.TaskID, State: string(g.State), Count: g.Count, MapIndexes: append([]int{}, g.Indexes...),
 			Since: orNull(g.Since), SinceSeconds: r.seconds(g.Since), TryNumber: g.Try, MaxTries: g.MaxTry, Why: g.Why.json(),

@@ -19,6 +19,7 @@ import (
 var asked = map[string]int{
 	"pool_full": 1, "pool_slots": 1, "pool_missing": 1, "dag_concurrency": 1, "task_concurrency": 1, "own_check": 1, "none_reported": 1,
 	"trigger_rule": 1, "depends_on_past": 1, "mapped_not_expanded": 1, "run": 1,
+	"run_wide": 6,
 }
 
 func TestReports(t *testing.T) {
@@ -144,12 +145,28 @@ func TestLargeRunsAreBounded(t *testing.T) {
 					t.Errorf("%d requests", n)
 				}
 				got := text(t, r)
-				if n := strings.Count(got, "\n"); n > 60 || !strings.Contains(got, "2560 task instances") || !strings.Contains(got, "Only the first 2000 were looked at.") || !strings.Contains(got, "more lines") {
+				if n := strings.Count(got, "\n"); n > 20 || !strings.Contains(got, "2560 task instances") || !strings.Contains(got, "Only the first 2000 were looked at.") || !strings.Contains(jsonText(t, r), `"more_groups": `) || strings.Contains(jsonText(t, r), `"more_groups": 0`) {
 					t.Errorf("%d lines:\n%s", n, got)
 				}
 			})
 		})
 	}
+}
+
+// What is not asked about for the same reason is told once, however long each has waited.
+func TestTasksThatWereJustScheduledShareALine(t *testing.T) {
+	build := func(w *world) {
+		for i := range 5 {
+			w.server.Update(func(db *airflowtest.Database) { db.Add(task(fmt.Sprintf("load_%d", i)), 0).Schedule() })
+			time.Sleep(time.Second)
+		}
+	}
+	inWorld(t, "3.3.2", build, nil, "etl monday", func(_ *world, r *explain.Report) {
+		want := "Not asked why load_0, load_1, load_2, … and 2 more: it has been scheduled for less than 1m (collector.blocked.after), and may go on by itself."
+		if got := text(t, r); strings.Count(got, "Not asked why") != 1 || !strings.Contains(got, want) {
+			t.Errorf("want %q in\n%s", want, got)
+		}
+	})
 }
 
 // Airflow 3 tells an exception beside the message: without it the log would only say that there was one.

@@ -209,6 +209,29 @@ var situations = map[string]situation{
 			db.Run("etl", "monday").Settle()
 		})
 	}},
+	"run_succeeded_with_failures": {args: "etl", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			db.Add(task("extract"), 0).Start().Fail()
+			db.Add(task("load"), 2).FailWithoutRetry()
+			db.Add(task("report"), 0).Succeed()
+			db.Run("etl", "monday").State = airflowtest.Success
+		})
+	}},
+	"run_wide": {args: "etl monday", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			for i := range 13 {
+				db.Add(task(fmt.Sprintf("task_%02d", i)), 0).Fail()
+			}
+			for i := range 6 {
+				t := db.Add(task(fmt.Sprintf("waits_%d", i)), 0)
+				t.Dependencies = []airflowtest.Dependency{{Name: "Task Concurrency", Reason: "The max task concurrency has been reached."}}
+				t.Schedule()
+				db.Add(task(fmt.Sprintf("queued_%d", i)), 0).Enqueue()
+				db.Add(task(fmt.Sprintf("not_yet_%d", i)), 0)
+			}
+		})
+		time.Sleep(time.Hour)
+	}},
 	"run_failed": {args: "etl monday", status: 1, build: func(w *world) {
 		w.step(func(db *airflowtest.Database) {
 			db.Add(task("extract"), 0).Fail()

@@ -134,6 +134,9 @@ func (r *Report) judgeRun() {
 	switch r.Run.State {
 	case airflow.RunSuccess:
 		r.say("The run succeeded%s.", took)
+		if failed := r.tasks(airflow.StateFailed); len(failed) > 0 {
+			r.blame("Although it did, %s failed: %s.", plural(len(failed), "task"), few(failed, namedInVerdict))
+		}
 		return
 	case airflow.RunFailed:
 		r.blame("The run failed%s.", took)
@@ -191,31 +194,55 @@ func (r *Report) judgeGroups() {
 	failed := r.tasks(airflow.StateFailed)
 	switch {
 	case len(failed) > 0:
-		r.blame("Failed: %s.", strings.Join(failed, ", "))
+		r.blame("Failed: %s.", few(failed, namedInVerdict))
 	case r.Run.State == airflow.RunFailed:
 		r.say("No task of it is failed now: it met its dagrun_timeout, somebody marked it, or tasks were cleared since.")
 	}
 	if list := r.tasks(airflow.StateUpForRetry); len(list) > 0 {
-		r.blame("Failed, and waiting to be tried again: %s.", strings.Join(list, ", "))
+		r.blame("Failed, and waiting to be tried again: %s.", few(list, namedInVerdict))
 	}
 	if list := r.tasks(airflow.StateAwaitingInput); len(list) > 0 {
-		r.blame("Waiting for a person: %s.", strings.Join(list, ", "))
+		r.blame("Waiting for a person: %s.", few(list, namedInVerdict))
 	}
 	if !unfinished(r.Run.State) {
 		return
 	}
+	r.judgeWaitingGroups()
+}
+
+// judgeWaitingGroups says what tasks of a run wait for, each reason once.
+func (r *Report) judgeWaitingGroups() {
+	var reasons, stuck []string
+	waiting := map[string][]string{}
+	var oldest time.Time
 	for _, g := range r.Overview.Groups {
 		switch {
 		case g.Why != nil && g.Why.Asked:
-			r.blame("Waiting: %s: %s.", g.name(), g.Why.summary(r))
-		case g.State == airflow.StateQueued && r.At.Sub(g.Since) >= queuedTooLong:
-			r.blame("Waiting for a worker %s: %s.", r.lasting(g.Since), g.name())
+			reason := g.Why.summary(r)
+			if waiting[reason] == nil {
+				reasons = append(reasons, reason)
+			}
+			waiting[reason] = append(waiting[reason], g.name())
+		case g.State == airflow.StateQueued && !g.Since.IsZero() && r.At.Sub(g.Since) >= queuedTooLong:
+			stuck = append(stuck, g.name())
+			if oldest.IsZero() || g.Since.Before(oldest) {
+				oldest = g.Since
+			}
 		}
+	}
+	for _, reason := range reasons {
+		r.blame("Waiting: %s: %s.", few(waiting[reason], namedInTable), reason)
+	}
+	if len(stuck) > 0 {
+		r.blame("Waiting for a worker, the longest %s: %s.", r.lasting(oldest), few(stuck, namedInTable))
 	}
 }
 
 // tasks names the tasks with instances in a state.
 func (r *Report) tasks(state airflow.State) []string {
+	if r.Overview == nil {
+		return nil
+	}
 	var names []string
 	for _, g := range r.Overview.Groups {
 		if g.State == state {
