@@ -24,8 +24,7 @@ func (g *gatherer) around(ctx context.Context, i *Instance) {
 		return // no path leads to its log
 	}
 	if n := i.lastStarted(); n > 0 && g.options.LogLines > 0 {
-		i.Log = &Log{TryNumber: n}
-		g.log(ctx, i)
+		i.Log = g.log(ctx, i, n)
 	}
 	g.links(ctx, i)
 }

@@ -14,9 +14,10 @@ import (
 // maxLineRunes bounds a line of the log that is shown.
 const maxLineRunes = 1000
 
-// log keeps the last lines of the log of an attempt, which is read to its end.
-func (g *gatherer) log(ctx context.Context, i *Instance) {
-	l := i.Log
+// log is the last lines of the log of an attempt, which is read to its end; nil: there is none.
+func (g *gatherer) log(ctx context.Context, i *Instance, try int) *Log {
+	l := &Log{TryNumber: try}
+	var details sourceDetails
 	l.Err = within(ctx, logPatience, func(ctx context.Context) error {
 		stream, err := g.api.Log(ctx, i.Ref(), l.TryNumber, airflow.LogQuery{Stream: true})
 		if err != nil {
@@ -26,8 +27,11 @@ func (g *gatherer) log(ctx context.Context, i *Instance) {
 			if err != nil {
 				return err // what came before it is shown
 			}
+			if details.takes(&line) {
+				continue
+			}
 			for text := range strings.SplitSeq(strings.TrimRight(logText(&line), "\n"), "\n") {
-				l.Lines = append(l.Lines, shorten(text))
+				l.Lines = append(l.Lines, shorten(text, maxLineRunes))
 			}
 			if extra := len(l.Lines) - g.options.LogLines; extra > 0 {
 				l.Before += extra
@@ -36,9 +40,13 @@ func (g *gatherer) log(ctx context.Context, i *Instance) {
 		}
 		return nil
 	})
-	if isStatus(l.Err, http.StatusNotFound) {
-		i.Log = nil // there is none
+	switch {
+	case isStatus(l.Err, http.StatusNotFound):
+		return nil
+	case l.Err == nil && len(l.Lines) == 0:
+		l.Err = details.err()
 	}
+	return l
 }
 
 // logText is a line with what Airflow tells of it.
@@ -77,11 +85,11 @@ func exceptions(l *airflow.LogLine) []string {
 	return list
 }
 
-// shorten cuts a line that is too long to be read.
-func shorten(line string) string {
+// shorten cuts a text that is too long to be read.
+func shorten(line string, most int) string {
 	n := 0
 	for i := range line {
-		if n++; n > maxLineRunes {
+		if n++; n > most {
 			return line[:i] + "…"
 		}
 	}

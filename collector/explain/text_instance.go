@@ -2,6 +2,7 @@ package explain
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -146,6 +147,11 @@ func (l *Log) write(t *text) {
 		end := ""
 		if len(l.Lines) > 0 {
 			end = " to its end"
+		}
+		if u, ok := errors.AsType[*unreadable](l.Err); ok {
+			t.line("Airflow could not read the log of attempt %d: %s", l.TryNumber, u)
+			t.line("  -> a worker serves its logs while it lives, under a name that Airflow's web server must resolve; remote logging keeps them")
+			return
 		}
 		t.line("The log of attempt %d could not be read%s: %s", l.TryNumber, end, l.Err)
 		if airflow.ClassOf(l.Err) == airflow.ClassForbidden {
