@@ -23,8 +23,8 @@ func (g *gatherer) around(ctx context.Context, i *Instance) {
 	if i.Details == nil {
 		return // no path leads to its log
 	}
-	if n := i.lastStarted(); n > 0 && g.options.LogLines > 0 {
-		i.Log = g.log(ctx, i, n)
+	if g.options.LogLines > 0 {
+		g.chooseLog(ctx, i)
 	}
 	g.links(ctx, i)
 }
@@ -74,16 +74,6 @@ func (i *Instance) present(tries []airflow.TaskInstance) airflow.TaskInstance {
 		now.EndDate, now.HasDuration = time.Time{}, false
 	}
 	return now
-}
-
-// lastStarted is the number of the last attempt that has a log, 0 for none.
-func (i *Instance) lastStarted() int {
-	for _, t := range slices.Backward(i.Attempts) {
-		if !t.StartDate.IsZero() && t.State != airflow.StateNone && t.State != airflow.StateUpstreamFailed {
-			return t.TryNumber
-		}
-	}
-	return 0
 }
 
 // holdsPool reports whether slots of a pool matter to an instance in this state.

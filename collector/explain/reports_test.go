@@ -10,7 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow/airflowtest"
+	"github.com/seed-9c0ac15d/airflow_exporter/collector"
 	"github.com/seed-9c0ac15d/airflow_exporter/collector/explain"
 )
 
@@ -243,6 +245,17 @@ func TestRunsThatAreTooLargeAreNotCalledQuiet(t *testing.T) {
 				t.Errorf("%s: asked %d times\n%s", version, n, text(t, r))
 			}
 		})
+	}
+}
+
+// An attempt is that of a task.
+func TestAttemptsThatCannotBe(t *testing.T) {
+	for _, o := range []explain.Options{{Try: -1, TaskID: "load"}, {Try: 1}} {
+		o.Airflow, o.Collector, o.DagID = airflow.DefaultConfig(), collector.DefaultConfig(), "etl"
+		o.Airflow.URL = "http://127.0.0.1:1"
+		if _, err := explain.Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "--try") {
+			t.Errorf("try %d of the task %q: %v", o.Try, o.TaskID, err)
+		}
 	}
 }
 

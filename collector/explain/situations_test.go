@@ -154,6 +154,15 @@ var situations = map[string]situation{
 		w.step(func(db *airflowtest.Database) { db.TaskInstance(task("load")).Fail() })
 		w.step(func(db *airflowtest.Database) { db.TaskInstance(task("load")).Enqueue() })
 	}},
+	"second_attempt_running": {args: "etl monday load", status: 0, build: func(w *world) {
+		secondAttempt(w)
+		w.server.Update(func(db *airflowtest.Database) {
+			db.TaskInstance(task("load")).Logs[2] = []airflowtest.LogLine{{Time: db.Now(), Level: "INFO", Source: "load.py:1", Text: "once more"}}
+		})
+	}},
+	"second_attempt_no_log_yet": {args: "etl monday load", status: 0, build: secondAttempt},
+	"first_attempt":             {args: "etl monday load", status: 0, build: secondAttempt, change: func(o *explain.Options) { o.Try = 1 }},
+	"no_such_attempt":           {args: "etl monday load", status: 0, build: secondAttempt, change: func(o *explain.Options) { o.Try = 7 }},
 	"queued_for_long": {args: "etl monday load", status: 1, build: func(w *world) {
 		w.step(func(db *airflowtest.Database) {
 			db.Put(airflowtest.TaskInstance{Key: task("load"), Queue: "gpu"}).Enqueue()
@@ -317,6 +326,19 @@ func failedWithLog(w *world) {
 		t.Fail()
 		db.Run("etl", "monday").Settle()
 	})
+}
+
+// secondAttempt is a task that failed, and is running again.
+func secondAttempt(w *world) {
+	w.step(func(db *airflowtest.Database) { db.Add(task("load"), 2).Start() })
+	w.step(func(db *airflowtest.Database) {
+		t := db.TaskInstance(task("load")).Fail()
+		t.Logs = map[int][]airflowtest.LogLine{1: {
+			{Time: db.Now(), Level: "ERROR", Source: "load.py:40", Text: "the warehouse is closed"},
+			{Text: "*** these stars are of the task"},
+		}}
+	})
+	w.step(func(db *airflowtest.Database) { db.TaskInstance(task("load")).Start() })
 }
 
 func mapped(w *world) {

@@ -107,6 +107,9 @@ func (r *Report) writeInstance(t *text, i *Instance) {
 	}
 	if i.Log != nil {
 		i.Log.write(t)
+		if n := i.lastFailed(); n > 0 && unfinished(r.Run.State) && !i.State.Finished() {
+			t.line("The log of attempt %d, which failed: --try=%d.", n, n)
+		}
 	}
 	if len(i.Links) > 0 {
 		t.gap()
@@ -151,6 +154,10 @@ func (l *Log) write(t *text) {
 		if u, ok := errors.AsType[*unreadable](l.Err); ok {
 			t.line("Airflow could not read the log of attempt %d: %s", l.TryNumber, u)
 			t.line("  -> a worker serves its logs while it lives, under a name that Airflow's web server must resolve; remote logging keeps them")
+			return
+		}
+		if n, ok := errors.AsType[*noAttempt](l.Err); ok {
+			t.line("No log: %s.", n)
 			return
 		}
 		t.line("The log of attempt %d could not be read%s: %s", l.TryNumber, end, l.Err)
