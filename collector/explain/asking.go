@@ -246,6 +246,7 @@ func (g *gatherer) askOne(ctx context.Context, t *airflow.TaskInstance, why *Why
 			why.Reasons = append(why.Reasons, Reason{Reason: reason, Name: d.Name, Text: d.Reason})
 		}
 	}
+	g.upstream(ctx, why)
 	if len(why.Reasons) == 0 {
 		why.Reasons = []Reason{{Reason: collector.ReasonNoneReported, Text: noneReported}}
 	}

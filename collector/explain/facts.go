@@ -78,6 +78,7 @@ type Why struct {
 	Asked    bool
 	NotAsked string // why Airflow was not asked
 	Reasons  []Reason
+	Upstream []airflow.TaskInstance // for which it waits by its trigger rule, the worst of each task
 }
 
 // Reason is one reason to wait, by the same names as in airflow_task_instances_blocked.
@@ -117,6 +118,14 @@ type Group struct {
 	MaxTry  int
 	Why     *Why
 	Asked   int // how many of them were asked about
+}
+
+// since is since when the instance is in its state, also where only its own page tells.
+func (i *Instance) since() time.Time {
+	if i.State == airflow.StateDeferred && i.Details != nil && i.Details.Trigger != nil {
+		return i.Details.Trigger.CreatedDate
+	}
+	return since(&i.TaskInstance)
 }
 
 // since is since when an instance is in its state, zero where Airflow does not tell.

@@ -101,10 +101,10 @@ func (g *gatherer) pool(ctx context.Context, i *Instance) {
 }
 
 // failures are the instances of the run that failed: one that waits for them or
-// could not run because of them may be downstream of any.
+// could not run because of them may be downstream of any that ended before.
 func (g *gatherer) failures(i *Instance) {
 	for _, t := range g.rows {
-		if t.State == airflow.StateFailed {
+		if t.State == airflow.StateFailed && (i.State != airflow.StateUpstreamFailed || i.EndDate.IsZero() || !t.EndDate.After(i.EndDate)) {
 			i.Failed = append(i.Failed, t)
 		}
 	}

@@ -102,6 +102,13 @@ type (
 		Asked    bool         `json:"asked"`
 		NotAsked *string      `json:"not_asked_because"`
 		Reasons  []reasonJSON `json:"reasons"`
+		Upstream []taskJSON   `json:"waits_for"`
+	}
+	taskJSON struct {
+		TaskID   string     `json:"task_id"`
+		MapIndex int        `json:"map_index"`
+		State    string     `json:"state"`
+		Since    *time.Time `json:"since"`
 	}
 	reasonJSON struct {
 		Reason     string  `json:"reason"`     // as in airflow_task_instances_blocked
@@ -194,7 +201,11 @@ func (w *Why) json() *whyJSON {
 	if w == nil {
 		return nil
 	}
-	j := &whyJSON{Asked: w.Asked, NotAsked: orNull(w.NotAsked), Reasons: []reasonJSON{}}
+	j := &whyJSON{Asked: w.Asked, NotAsked: orNull(w.NotAsked), Reasons: []reasonJSON{}, Upstream: []taskJSON{}}
+	for i := range w.Upstream {
+		t := &w.Upstream[i]
+		j.Upstream = append(j.Upstream, taskJSON{t.TaskID, t.MapIndex, string(t.State), orNull(since(t))})
+	}
 	for _, r := range w.Reasons {
 		j.Reasons = append(j.Reasons, reasonJSON{r.Reason, orNull(r.Name), r.Text})
 	}

@@ -71,7 +71,7 @@ type (
 )
 
 func (r *Report) instanceJSON(i *Instance) *instanceJSON {
-	at := since(&i.TaskInstance)
+	at := i.since()
 	j := &instanceJSON{
 		TaskID: i.TaskID, MapIndex: i.MapIndex, State: string(i.State), Since: orNull(at), SinceSeconds: r.seconds(at),
 		TryNumber: i.TryNumber, MaxTries: i.MaxTries, StartDate: orNull(i.StartDate), EndDate: orNull(i.EndDate), Duration: duration(&i.TaskInstance),

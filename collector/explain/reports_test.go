@@ -20,7 +20,7 @@ import (
 // the answer is known, asking could change something, or it may go on by itself.
 var asked = map[string]int{
 	"pool_full": 1, "pool_slots": 1, "pool_missing": 1, "dag_concurrency": 1, "task_concurrency": 1, "own_check": 1, "none_reported": 1,
-	"trigger_rule": 1, "depends_on_past": 1, "mapped_not_expanded": 1, "run": 1,
+	"trigger_rule": 1, "trigger_rule_scheduled": 1, "trigger_rule_in_run": 2, "depends_on_past": 1, "mapped_not_expanded": 1, "run": 1,
 	"run_wide": 6,
 }
 

@@ -81,6 +81,25 @@ var situations = map[string]situation{
 	}},
 	"trigger_rule": {args: "etl monday load", status: 1, build: stalled("Trigger Rule",
 		"Task's trigger rule 'all_success' requires all upstream tasks to have succeeded, but found 1 non-success(es). upstream_task_ids={'extract'}")},
+	"trigger_rule_scheduled": {args: "etl monday load", status: 1, build: waits("Trigger Rule",
+		"Task's trigger rule 'all_success' requires all upstream tasks to have succeeded, but found 3 non-success(es). upstream_states=_UpstreamTIStates(success=0, done=0), upstream_task_ids={'extract', 'not_there'}")},
+	"trigger_rule_in_run": {args: "etl monday", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			db.Add(task("part"), 0)
+			for i, t := range db.Expand(task("part"), 3) {
+				if i > 0 {
+					t.Fail()
+				} else {
+					t.Succeed()
+				}
+			}
+			db.Add(task("good"), 0).Succeed()
+			for _, name := range []string{"load", "report"} {
+				db.Add(task(name), 0).Dependencies = []airflowtest.Dependency{{Name: "Trigger Rule", Reason: "upstream_task_ids={'part', 'good'}"}}
+			}
+		})
+		time.Sleep(6 * time.Minute)
+	}},
 	"depends_on_past": {args: "etl monday load", status: 1, build: stalled("Previous Dagrun State",
 		"depends_on_past is true for this task, but 1 previous task instance(s) are not in a successful state.")},
 	"mapped_not_expanded": {args: "etl monday load", status: 1, build: stalled("Task has been mapped", "The task has yet to be mapped!")},
@@ -204,6 +223,9 @@ var situations = map[string]situation{
 		w.step(func(db *airflowtest.Database) {
 			db.Add(task("extract"), 0).Fail()
 			db.Add(task("load"), 0).FailUpstream()
+		})
+		w.step(func(db *airflowtest.Database) {
+			db.Add(task("elsewhere"), 0).Fail()
 			db.Run("etl", "monday").Settle()
 		})
 	}},
@@ -301,99 +323,4 @@ var situations = map[string]situation{
 	"odd_names": {args: "größe a+b%/c tä/sk", status: 0, build: func(w *world) {
 		w.step(func(db *airflowtest.Database) { db.Add(airflowtest.Task("größe", "a+b%/c", "tä/sk"), 0).Start() })
 	}},
-}
-
-// failedWithLog is a task that failed twice, and said why.
-func failedWithLog(w *world) {
-	w.step(func(db *airflowtest.Database) {
-		db.Put(airflowtest.TaskInstance{Key: task("load"), MaxTries: 1, Retries: 1}).Start()
-	})
-	w.step(func(db *airflowtest.Database) { db.TaskInstance(task("load")).Fail() })
-	w.step(func(db *airflowtest.Database) { db.TaskInstance(task("load")).Start() })
-	w.step(func(db *airflowtest.Database) {
-		t := db.TaskInstance(task("load"))
-		var lines []airflowtest.LogLine
-		for i := range 30 {
-			lines = append(lines, airflowtest.LogLine{Time: db.Now().Add(time.Duration(i-60) * time.Second), Level: "INFO", Source: "load.py:12", Text: fmt.Sprintf("chunk %d is loaded", i)})
-		}
-		lines = append(lines,
-			airflowtest.LogLine{Time: db.Now(), Level: "ERROR", Source: "load.py:40", Text: "the warehouse says: \x1b[31mdisk full\x1b[0m"},
-			airflowtest.LogLine{Text: "Traceback (most recent call last):"},
-			airflowtest.LogLine{Text: "  File \"load.py\", line 40, in load"},
-			airflowtest.LogLine{Text: "WarehouseError: disk full"})
-		t.Logs = map[int][]airflowtest.LogLine{1: {{Text: "the first attempt"}}, 2: lines}
-		t.Links = map[string]string{"Warehouse job": "https://warehouse.example.org/jobs/7", "Not yet": ""}
-		t.Fail()
-		db.Run("etl", "monday").Settle()
-	})
-}
-
-// secondAttempt is a task that failed, and is running again.
-func secondAttempt(w *world) {
-	w.step(func(db *airflowtest.Database) { db.Add(task("load"), 2).Start() })
-	w.step(func(db *airflowtest.Database) {
-		t := db.TaskInstance(task("load")).Fail()
-		t.Logs = map[int][]airflowtest.LogLine{1: {
-			{Time: db.Now(), Level: "ERROR", Source: "load.py:40", Text: "the warehouse is closed"},
-			{Text: "*** these stars are of the task"},
-		}}
-	})
-	w.step(func(db *airflowtest.Database) { db.TaskInstance(task("load")).Start() })
-}
-
-func mapped(w *world) {
-	w.step(func(db *airflowtest.Database) {
-		db.Add(task("load"), 1)
-		for i, t := range db.Expand(task("load"), 12) {
-			switch {
-			case i < 5:
-				t.Succeed()
-			case i == 6:
-				t.Fail().Start().Fail()
-			default:
-				t.RenderedIndex = "eu"
-				t.Start()
-			}
-		}
-		db.TaskInstance(airflowtest.MappedTask("etl", "monday", "load", 3)).Note = "checked by hand \x1b[2J"
-	})
-}
-
-// overdue is a DAG whose last run succeeded, and whose next one was due 11 hours ago.
-func overdue(dag airflowtest.Dag) func(w *world) {
-	return func(w *world) {
-		w.step(func(db *airflowtest.Database) {
-			dag.DagID, dag.Schedule, dag.NextRunAfter = "etl", "@daily", db.Now()
-			db.PutDag(dag)
-			db.PutRun(airflowtest.DagRun{DagID: "etl", RunID: "monday", Type: airflowtest.RunScheduled, RunAfter: db.Now().Add(-24 * time.Hour)})
-			db.Add(task("load"), 0).Start().Succeed()
-			db.Run("etl", "monday").Settle()
-		})
-		time.Sleep(11 * time.Hour)
-	}
-}
-
-// busyRun is a run in which something is in most states.
-func busyRun(w *world) {
-	w.step(func(db *airflowtest.Database) {
-		db.PutDag(airflowtest.Dag{DagID: "etl", Schedule: "@daily", Owners: []string{"data"}})
-		db.PutRun(airflowtest.DagRun{DagID: "etl", RunID: "monday", Type: airflowtest.RunScheduled, LogicalDate: db.Now().Add(-24 * time.Hour), RunAfter: db.Now()})
-		db.PutPool(airflowtest.Pool{Name: "warehouse", Slots: 1})
-		db.Add(task("begin"), 0).PassThrough()
-		db.Add(task("extract"), 0).Fail()
-		db.Add(task("clean"), 0).FailUpstream()
-		db.Add(task("copy"), 3).Fail()
-		db.Put(airflowtest.TaskInstance{Key: task("holds"), Pool: "warehouse"}).Start()
-		db.Put(airflowtest.TaskInstance{Key: task("load"), Pool: "warehouse"})
-		for _, t := range db.Expand(task("load"), 30) {
-			t.Schedule()
-		}
-		db.Add(task("wait"), 0).Defer()
-		db.Add(task("poke"), 0).Reschedule()
-		db.Put(airflowtest.TaskInstance{Key: task("train"), Queue: "gpu"}).Enqueue()
-		for _, name := range []string{"report", "mail"} {
-			db.Add(task(name), 0).AskingWrites = airflowtest.Skipped
-		}
-	})
-	w.step(func(*airflowtest.Database) {})
 }

@@ -21,7 +21,7 @@ func (r *Report) instanceRows(i *Instance) [][]string {
 	}
 	rows := [][]string{{"Task", name + r.operator(i)}}
 	state := string(i.State)
-	switch at := since(&i.TaskInstance); {
+	switch at := i.since(); {
 	case at.IsZero():
 	case i.State.Finished() || i.State == airflow.StateUpForRetry:
 		state += " " + r.ago(at)

@@ -3,6 +3,7 @@ package explain
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -213,7 +214,7 @@ func (r *Report) judgeGroups() {
 // judgeWaitingGroups says what tasks of a run wait for, each reason once.
 func (r *Report) judgeWaitingGroups() {
 	var reasons, stuck []string
-	waiting := map[string][]string{}
+	waiting, upstream := map[string][]string{}, map[string][]airflow.TaskInstance{}
 	var oldest time.Time
 	for _, g := range r.Overview.Groups {
 		switch {
@@ -223,6 +224,7 @@ func (r *Report) judgeWaitingGroups() {
 				reasons = append(reasons, reason)
 			}
 			waiting[reason] = append(waiting[reason], g.name())
+			upstream[reason] = append(upstream[reason], g.Why.Upstream...)
 		case g.State == airflow.StateQueued && !g.Since.IsZero() && r.At.Sub(g.Since) >= queuedTooLong:
 			stuck = append(stuck, g.name())
 			if oldest.IsZero() || g.Since.Before(oldest) {
@@ -231,7 +233,13 @@ func (r *Report) judgeWaitingGroups() {
 		}
 	}
 	for _, reason := range reasons {
-		r.blame("Waiting: %s: %s.", few(waiting[reason], namedInTable), reason)
+		text := reason
+		if list := upstream[reason]; len(list) > 0 {
+			slices.SortFunc(list, worstFirst)
+			list = slices.CompactFunc(list, func(a, b airflow.TaskInstance) bool { return a.Ref() == b.Ref() })
+			text += ": " + r.waitsFor(list)
+		}
+		r.blame("Waiting: %s: %s.", few(waiting[reason], namedInTable), text)
 	}
 	if len(stuck) > 0 {
 		r.blame("Waiting for a worker, the longest %s: %s.", r.lasting(oldest), few(stuck, namedInTable))

@@ -76,17 +76,10 @@ func (r *Report) failures(i *Instance) string {
 		return ""
 	}
 	var list []string
-	for _, t := range i.Failed[:min(suggested, len(i.Failed))] {
-		name := t.TaskID
-		if t.MapIndex >= 0 {
-			name = fmt.Sprintf("%s[%d]", t.TaskID, t.MapIndex)
-		}
-		list = append(list, name)
+	for n := range i.Failed {
+		list = append(list, instanceName(&i.Failed[n]))
 	}
-	if len(i.Failed) > suggested {
-		list = append(list, "…")
-	}
-	return " Failed in this run: " + strings.Join(list, ", ") + "."
+	return " Failed in this run: " + few(list, suggested) + "."
 }
 
 // judgeWaiting speaks of what waits for its turn.
@@ -105,7 +98,10 @@ func (r *Report) judgeWaiting(i *Instance) bool {
 				r.blame("It waits: %s.", reason.sentence(r))
 			}
 		}
-		if len(i.Failed) > 0 && i.Why.isAboutUpstream() {
+		switch {
+		case len(i.Why.Upstream) > 0:
+			r.say("It waits for %s.", r.waitsFor(i.Why.Upstream))
+		case len(i.Failed) > 0 && i.Why.isAboutUpstream():
 			r.say("%s", strings.TrimSpace(r.failures(i)))
 		}
 		return true
@@ -159,16 +155,20 @@ func (r *Report) judgeDeferred(i *Instance) {
 	if i.Details != nil && i.Details.Trigger != nil && i.Details.Trigger.Classpath != "" {
 		trigger = "the trigger " + i.Details.Trigger.Classpath
 	}
+	waits := trigger + " waits in its place"
+	if at := i.since(); !at.IsZero() {
+		waits = trigger + " has waited in its place for " + span(r.At.Sub(at))
+	}
 	t, ok := r.Health["triggerer"]
 	switch {
 	case r.Health == nil:
-		r.say("It is deferred: %s waits in its place.", trigger)
+		r.say("It is deferred: %s.", waits)
 	case !ok:
-		r.blame("It is deferred: %s waits in its place, but Airflow knows of no triggerer to run it. Start one: airflow triggerer.", trigger)
+		r.blame("It is deferred: %s, but Airflow knows of no triggerer to run it. Start one: airflow triggerer.", waits)
 	case !t.Healthy:
-		r.blame("It is deferred: %s waits in its place, but Airflow calls its triggerer unhealthy. Start it again.", trigger)
+		r.blame("It is deferred: %s, but Airflow calls its triggerer unhealthy. Start it again.", waits)
 	default:
-		r.say("It is deferred: %s waits in its place, and the triggerer is healthy.", trigger)
+		r.say("It is deferred: %s, and the triggerer is healthy.", waits)
 	}
 }
 
