@@ -69,6 +69,7 @@ type Instance struct {
 	NoPool   bool // Airflow has no pool of this name
 	Failed   []airflow.TaskInstance
 	Log      *Log
+	Task     *airflow.Task // of one that is to be tried again; nil: not told
 	Links    []Link
 	Page     string
 }

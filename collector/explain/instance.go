@@ -20,6 +20,9 @@ func (g *gatherer) around(ctx context.Context, i *Instance) {
 	if g.needsRun(i) {
 		g.failures(i)
 	}
+	if i.State == airflow.StateUpForRetry {
+		g.task(ctx, i)
+	}
 	if i.Details == nil {
 		return // no path leads to its log
 	}
@@ -111,6 +114,20 @@ func (g *gatherer) failures(i *Instance) {
 	slices.SortStableFunc(i.Failed, func(a, b airflow.TaskInstance) int {
 		return cmp.Or(a.EndDate.Compare(b.EndDate), cmp.Compare(a.TaskID, b.TaskID), cmp.Compare(a.MapIndex, b.MapIndex))
 	})
+}
+
+// task learns when the next attempt is due.
+func (g *gatherer) task(ctx context.Context, i *Instance) {
+	err := within(ctx, patience, func(ctx context.Context) error {
+		t, err := g.client.Task(ctx, i.DagID, i.TaskID)
+		if err == nil {
+			i.Task = &t
+		}
+		return err
+	})
+	if err != nil && !isStatus(err, http.StatusNotFound) { // the newest version of the DAG may not have it
+		g.unknown("when it is tried again", err)
+	}
 }
 
 func (g *gatherer) links(ctx context.Context, i *Instance) {

@@ -59,7 +59,7 @@ type (
 	runningJSON struct {
 		Count       int        `json:"count"`
 		More        bool       `json:"more"`
-		OldestRunID string     `json:"oldest_dag_run_id"`
+		OldestRunID *string    `json:"oldest_dag_run_id"`
 		OldestStart *time.Time `json:"oldest_start_date"`
 	}
 	activeJSON struct {
@@ -70,10 +70,10 @@ type (
 		OldestSince *time.Time `json:"oldest_since"`
 	}
 	unknownJSON struct {
-		What   string `json:"what"`
-		Class  string `json:"class"` // of the error, as in airflow_exporter_collector_error; or not_found
-		Error  string `json:"error"`
-		Advice string `json:"advice"`
+		What   *string `json:"what"`
+		Class  string  `json:"class"` // of the error, as in airflow_exporter_collector_error; or not_found
+		Error  string  `json:"error"`
+		Advice *string `json:"advice"`
 	}
 	countJSON struct {
 		State      string `json:"state"`
@@ -163,7 +163,7 @@ func unknown(what string, err error, advice string) unknownJSON {
 	if m, ok := errors.AsType[*missing](err); ok && airflow.ClassOf(m.err) != airflow.ClassForbidden {
 		class = "not_found"
 	}
-	return unknownJSON{what, class, err.Error(), advice}
+	return unknownJSON{orNull(what), class, err.Error(), orNull(advice)}
 }
 
 func (r *Report) runJSON() *runJSON {
@@ -173,7 +173,7 @@ func (r *Report) runJSON() *runJSON {
 		QueuedAt: orNull(run.QueuedAt), StartDate: orNull(run.StartDate), EndDate: orNull(run.EndDate),
 	}
 	if n := r.Running; n != nil {
-		j.Running = &runningJSON{n.Count, n.More, n.Oldest.RunID, orNull(n.Oldest.StartDate)}
+		j.Running = &runningJSON{n.Count, n.More, orNull(n.Oldest.RunID), orNull(n.Oldest.StartDate)}
 	}
 	return j
 }
@@ -218,6 +218,14 @@ func (r *Report) seconds(t time.Time) *float64 {
 		return nil
 	}
 	return new(r.At.Sub(t).Seconds())
+}
+
+// notEmpty is nil for an empty text, too.
+func notEmpty(s *string) *string {
+	if s == nil || *s == "" {
+		return nil
+	}
+	return s
 }
 
 // orNull is nil for the zero value; times are in UTC.

@@ -2,6 +2,7 @@ package explain_test
 
 import (
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow/airflowtest"
@@ -167,6 +168,28 @@ var situations = map[string]situation{
 	"up_for_retry": {args: "etl monday load", status: 1, build: func(w *world) {
 		w.step(func(db *airflowtest.Database) { db.Add(task("load"), 2).Start() })
 		w.step(func(db *airflowtest.Database) { db.TaskInstance(task("load")).Fail() })
+	}},
+	"retry_overdue": {args: "etl monday load", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) { db.Add(task("load"), 2).Fail() })
+		time.Sleep(64 * time.Minute)
+	}},
+	"retry_backoff": {args: "etl monday load", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			db.Put(airflowtest.TaskInstance{Key: task("load"), MaxTries: 2, Retries: 2, RetryBackoff: true}).Fail()
+		})
+	}},
+	"retry_not_told": {args: "etl monday load", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) { db.Add(task("load"), 2).Fail() })
+		w.server.Inject(airflowtest.On("GET", "/tasks/load"), airflowtest.Status(http.StatusNotFound, nil, "{}"))
+	}},
+	"failed_early": {args: "etl monday load", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) { db.Add(task("load"), 2).FailWithoutRetry() })
+	}},
+	"never_begun": {args: "etl monday load", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			t := db.Add(task("load"), 0).Enqueue()
+			t.State, t.EndDate, t.Duration = airflowtest.Failed, db.Now(), new(12.5)
+		})
 	}},
 	"second_attempt_queued": {args: "etl monday load", status: 0, build: func(w *world) {
 		w.step(func(db *airflowtest.Database) { db.Add(task("load"), 2).Start() })

@@ -123,11 +123,12 @@ func (r *Report) writeInstance(t *text, i *Instance) {
 func (r *Report) attemptRow(a *airflow.TaskInstance) []string {
 	took := "-"
 	switch {
-	case a.State == airflow.StateRunning && !a.StartDate.IsZero():
+	case a.StartDate.IsZero(): // the duration is that of another one
+	case a.State == airflow.StateRunning:
 		took = span(r.At.Sub(a.StartDate)) + " so far"
 	case a.HasDuration:
 		took = span(a.Duration)
-	case !a.StartDate.IsZero() && !a.EndDate.IsZero():
+	case !a.EndDate.IsZero():
 		took = span(a.EndDate.Sub(a.StartDate))
 	}
 	return []string{fmt.Sprint(a.TryNumber), string(a.State), date(a.StartDate), took}
