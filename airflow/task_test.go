@@ -49,7 +49,7 @@ func TestTasksThatAreOdd(t *testing.T) {
 		`{}`:                   "a task without task_id",
 	} {
 		server := airflowtest.Start(t, airflowtest.Options{Version: "3.3.2"})
-		server.Inject(airflowtest.On("GET", "/tasks/"), airflowtest.Status(http.StatusOK, http.Header{"Content-Type": {"application/json"}}, body))
+		server.Inject(airflowtest.On("GET", "/tasks/load"), airflowtest.Status(http.StatusOK, http.Header{"Content-Type": {"application/json"}}, body))
 		got, err := connect(t, server, nil).Task(t.Context(), "etl", "load")
 		switch {
 		case want == "" && (err != nil || got.RetryDelay != nil || got.RetryBackoff):

@@ -74,7 +74,7 @@ func (r *Report) missed() bool {
 	case r.Active == nil, r.full():
 		return false
 	}
-	return r.Run.RunType != "scheduled" || r.Run.RunAfter.Before(due) // else it was created after the DAG was asked for
+	return r.Run.RunType != "scheduled" || !r.Run.RunAfter.Equal(due) // else it was created after the DAG was asked for
 }
 
 // named reports whether the run was named, not chosen.

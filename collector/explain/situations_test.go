@@ -326,6 +326,13 @@ var situations = map[string]situation{
 			db.PutRun(airflowtest.DagRun{DagID: "etl", RunID: "newest", State: airflowtest.Success, RunAfter: db.Now()})
 		})
 	}},
+	"overdue_created_meanwhile": {args: "etl", status: 0, build: func(w *world) {
+		overdue(airflowtest.Dag{})(w)
+		w.server.Update(func(db *airflowtest.Database) {
+			due := db.Dag("etl").NextRunAfter
+			db.PutRun(airflowtest.DagRun{DagID: "etl", RunID: "tuesday", Type: airflowtest.RunScheduled, LogicalDate: due.Add(-24 * time.Hour), RunAfter: due})
+		})
+	}},
 	"next_run_in_time": {args: "etl", status: 0, build: func(w *world) {
 		overdue(airflowtest.Dag{})(w)
 		w.server.Update(func(db *airflowtest.Database) { db.Dag("etl").NextRunAfter = db.Now().Add(13 * time.Hour) })

@@ -69,7 +69,7 @@ func overdue(dag airflowtest.Dag) func(w *world) {
 		w.step(func(db *airflowtest.Database) {
 			dag.DagID, dag.Schedule, dag.NextRunAfter = "etl", "@daily", db.Now()
 			db.PutDag(dag)
-			db.PutRun(airflowtest.DagRun{DagID: "etl", RunID: "monday", Type: airflowtest.RunScheduled, RunAfter: db.Now().Add(-24 * time.Hour)})
+			db.PutRun(airflowtest.DagRun{DagID: "etl", RunID: "monday", Type: airflowtest.RunScheduled, LogicalDate: db.Now().Add(-48 * time.Hour), RunAfter: db.Now().Add(-24 * time.Hour)})
 			db.Add(task("load"), 0).Start().Succeed()
 			db.Run("etl", "monday").Settle()
 		})
