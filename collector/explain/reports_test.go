@@ -273,3 +273,35 @@ func TestInterruptedWait(t *testing.T) {
 		}
 	})
 }
+
+// Of thousands of DAGs those are found from whose names the misspelt one differs least.
+func TestMisspeltDags(t *testing.T) {
+	build := func(w *world) {
+		w.server.Update(func(db *airflowtest.Database) {
+			for i := range 2000 {
+				db.PutDag(airflowtest.Dag{DagID: fmt.Sprintf("sales_%04d", i)})
+			}
+		})
+	}
+	for _, version := range []string{"2.11.2", "3.3.2"} {
+		inWorld(t, version, build, nil, "purchases", func(w *world, r *explain.Report) {
+			if got := text(t, r); !strings.Contains(got, "may not read it.") {
+				t.Errorf("%s: want no name in\n%s", version, got)
+			}
+			for id, want := range map[string]string{
+				"sales_14l7": `it has "sales_1407", "sales_1417", "sales_1427", "sales_1437", "sales_1447", …`,
+				"sales1407":  `it has "sales_1407"`, "slaes_1407": `it has "sales_1407"`, "sale_s1407": `it has "sales_1407"`, "Sales_1407": `it has "sales_1407"`,
+				"sales_14077": `it has "sales_1077", "sales_1407", "sales_1477"`,
+			} {
+				w.server.ResetRequests()
+				r, err := explain.Run(w.t.Context(), w.options(nil, id))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := text(t, r); !strings.Contains(got, want+".\n") || r.Status() != 2 || len(w.server.Requests()) > 12 {
+					t.Errorf("%s: want %s after %d requests:\n%s", version, want, len(w.server.Requests()), got)
+				}
+			}
+		})
+	}
+}

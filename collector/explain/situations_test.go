@@ -342,14 +342,15 @@ var situations = map[string]situation{
 		w.step(func(db *airflowtest.Database) { db.Add(airflowtest.Task("etl", "tuesday", "load"), 0).Start() })
 		w.step(func(db *airflowtest.Database) { db.Add(airflowtest.Task("etl", "wednesday", "load"), 0).Start() })
 	}},
-	"no_such_dag":    {args: "elt", status: 2, build: busyRun},
-	"no_such_run":    {args: "etl sunday", status: 2, build: busyRun},
-	"no_such_task":   {args: "etl monday lod", status: 2, build: busyRun},
-	"forbidden":      {args: "etl", status: 2, change: func(o *explain.Options) { o.Airflow.Username = "nobody" }, build: busyRun},
-	"not_my_dag":     {args: "etl", status: 2, change: func(o *explain.Options) { o.Airflow.Username = "limited" }, build: busyRun},
-	"wrong_password": {args: "etl", status: 2, change: func(o *explain.Options) { o.Airflow.Password = "not-this-one" }, build: busyRun},
-	"unreachable":    {args: "etl", status: 2, build: func(w *world) { w.server.Stop() }},
-	"login_page":     {args: "etl", status: 2, build: func(w *world) { w.server.Inject(nil, airflowtest.LoginPage()) }},
+	"no_such_dag":        {args: "elt", status: 2, build: busyRun},
+	"no_such_dag_at_all": {args: "sales", status: 2, build: busyRun},
+	"no_such_run":        {args: "etl sunday", status: 2, build: busyRun},
+	"no_such_task":       {args: "etl monday lod", status: 2, build: busyRun},
+	"forbidden":          {args: "etl", status: 2, change: func(o *explain.Options) { o.Airflow.Username = "nobody" }, build: busyRun},
+	"not_my_dag":         {args: "etl", status: 2, change: func(o *explain.Options) { o.Airflow.Username = "limited" }, build: busyRun},
+	"wrong_password":     {args: "etl", status: 2, change: func(o *explain.Options) { o.Airflow.Password = "not-this-one" }, build: busyRun},
+	"unreachable":        {args: "etl", status: 2, build: func(w *world) { w.server.Stop() }},
+	"login_page":         {args: "etl", status: 2, build: func(w *world) { w.server.Inject(nil, airflowtest.LoginPage()) }},
 	"odd_names": {args: "größe a+b%/c tä/sk", status: 0, build: func(w *world) {
 		w.step(func(db *airflowtest.Database) { db.Add(airflowtest.Task("größe", "a+b%/c", "tä/sk"), 0).Start() })
 	}},
