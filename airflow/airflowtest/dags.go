@@ -21,19 +21,19 @@ type dagFilter struct {
 	like     string // a pattern of SQL that is part of the id
 }
 
-// isLike is ILIKE of SQL, with the pattern anywhere in the text.
-func isLike(text, pattern string) bool {
-	quoted := strings.NewReplacer("%", ".*", "_", ".").Replace(regexp.QuoteMeta(pattern))
-	return regexp.MustCompile("(?is)" + quoted).MatchString(text)
+// iLike is ILIKE of SQL, with the pattern anywhere in the text.
+func iLike(pattern string) *regexp.Regexp {
+	return regexp.MustCompile("(?is)" + strings.NewReplacer("%", ".*", "_", ".").Replace(regexp.QuoteMeta(pattern)))
 }
 
 // findDags returns the DAGs that match and that the user of c may read, by id.
 func (c *call) findDags(f dagFilter) []*Dag {
 	var dags []*Dag
+	like := iLike(f.like)
 	for _, id := range slices.Sorted(maps.Keys(c.db.dags)) {
 		dag := c.db.dags[id]
 		tagged := len(f.tags) == 0 || slices.ContainsFunc(f.tags, func(tag string) bool { return slices.Contains(dag.Tags, tag) })
-		if tagged && isLike(id, f.like) && (f.withGone || !dag.Stale) && (f.paused == nil || *f.paused == dag.Paused) && c.mayRead(id) {
+		if tagged && like.MatchString(id) && (f.withGone || !dag.Stale) && (f.paused == nil || *f.paused == dag.Paused) && c.mayRead(id) {
 			dags = append(dags, dag)
 		}
 	}

@@ -121,10 +121,9 @@ func (r *Report) writeActiveRuns(t *text) {
 		return
 	}
 	t.gap()
-	switch oldest := a.Oldest; {
-	case oldest == nil:
+	if oldest := a.Oldest; oldest == nil {
 		t.line("Other active runs: %d or more; to look at one: airflow_exporter explain %s RUN", a.Others, shellWord(r.Dag.DagID))
-	default:
+	} else {
 		t.line("Other active runs: %d, the oldest %s, %s %s; to look at it: airflow_exporter explain %s %s",
 			a.Others, oldest.RunID, oldest.State, r.lasting(begun(oldest)), shellWord(r.Dag.DagID), shellWord(oldest.RunID))
 	}
