@@ -71,7 +71,7 @@ func (r *Report) missed() bool {
 		return false
 	case r.Run == nil:
 		return true
-	case r.Active == nil, r.full():
+	case r.Active == nil, r.Active.More, r.full(): // more may be as many as are allowed
 		return false
 	}
 	return r.Run.RunType != "scheduled" || !r.Run.RunAfter.Equal(due) // else it was created after the DAG was asked for

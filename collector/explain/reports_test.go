@@ -274,6 +274,26 @@ func TestInterruptedWait(t *testing.T) {
 	})
 }
 
+// Of very many active runs the oldest is not listed, and there may be as many as are allowed.
+func TestVeryManyActiveRuns(t *testing.T) {
+	for _, version := range []string{"2.11.2", "3.3.2"} {
+		build := func(w *world) {
+			overdue(airflowtest.Dag{MaxActiveRuns: 200})(w)
+			w.server.Update(func(db *airflowtest.Database) {
+				for i := range 201 {
+					db.PutRun(airflowtest.DagRun{DagID: "etl", RunID: fmt.Sprint("by hand ", i), LogicalDate: db.Now().Add(time.Duration(i) * time.Second)})
+				}
+			})
+		}
+		inWorld(t, version, build, nil, "etl", func(_ *world, r *explain.Report) {
+			want := "Other active runs: 99 or more; to look at one: airflow_exporter explain etl RUN\n"
+			if got := text(t, r); !strings.Contains(got, want) || strings.Contains(got, "has not created it") || r.Status() != 0 {
+				t.Errorf("%s: want %q in\n%s", version, want, got)
+			}
+		})
+	}
+}
+
 // Of thousands of DAGs those are found from whose names the misspelt one differs least.
 func TestMisspeltDags(t *testing.T) {
 	build := func(w *world) {

@@ -333,6 +333,13 @@ var situations = map[string]situation{
 			db.PutRun(airflowtest.DagRun{DagID: "etl", RunID: "tuesday", Type: airflowtest.RunScheduled, LogicalDate: due.Add(-24 * time.Hour), RunAfter: due})
 		})
 	}},
+	"held_back": {args: "etl", status: 0, build: func(w *world) {
+		overdue(airflowtest.Dag{MaxActiveRuns: 1})(w)
+		w.server.Update(func(db *airflowtest.Database) {
+			dag := db.Dag("etl")
+			dag.NextLogicalDate, dag.NextRunAfter = dag.NextRunAfter, time.Time{}
+		})
+	}},
 	"next_run_in_time": {args: "etl", status: 0, build: func(w *world) {
 		overdue(airflowtest.Dag{})(w)
 		w.server.Update(func(db *airflowtest.Database) { db.Dag("etl").NextRunAfter = db.Now().Add(13 * time.Hour) })
