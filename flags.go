@@ -83,6 +83,7 @@ func newApp(f *flags, stdout, stderr io.Writer, exit func(status int)) *kingpin.
 		SetValue(argument{"task", "leave it out for the run as a whole", &f.explain.TaskID})
 	explains.Arg("map_index", "Of a mapped task; without, the instance that is worst off.").SetValue(mapIndex{&f.explain.MapIndex})
 	explains.Flag("log-lines", "Lines from the end of the log of the last attempt; 0: none.").Default("20").IntVar(&f.explain.LogLines)
+	explains.Flag("try", "Show the log of this attempt; 0: of the last one that has a log.").Default("0").IntVar(&f.explain.Try)
 	explains.Flag("wait", "Where Airflow does not tell for how long something has waited, look again after collector.blocked.after before asking it why.").Default("true").BoolVar(&f.explain.Wait)
 	output(explains, f)
 	return app

@@ -48,3 +48,26 @@ func TestStaleDagsSaySo(t *testing.T) {
 		}
 	}
 }
+
+// A text is looked for in the ids, and % and _ in it stand for any text and any character.
+func TestDagsLikeAText(t *testing.T) {
+	for _, version := range []string{"2.10.2", "2.11.2", "3.0.6", "3.3.2"} {
+		server := airflowtest.Start(t, airflowtest.Options{Version: version})
+		server.Update(func(db *airflowtest.Database) {
+			for _, id := range []string{"etl", "Retail", "etl.daily", "sales"} {
+				db.PutDag(airflowtest.Dag{DagID: id})
+			}
+		})
+		client := connect(t, server, nil)
+		for text, want := range map[string]string{"ETL": "[etl etl.daily]", "e_l": "[etl etl.daily]", "e%l": "[Retail etl etl.daily]", "l.d": "[etl.daily]", "nope": "[]"} {
+			dags, total, err := client.DagsLike(t.Context(), text, 10)
+			ids := []string{}
+			for _, d := range dags {
+				ids = append(ids, d.DagID)
+			}
+			if got := fmt.Sprint(ids); err != nil || got != want || total != len(dags) {
+				t.Errorf("%s: %q: got %s of %d, %v", version, text, got, total, err)
+			}
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,15 +18,22 @@ type dagFilter struct {
 	tags     []string
 	paused   *bool
 	withGone bool
+	like     string // a pattern of SQL that is part of the id
+}
+
+// iLike is ILIKE of SQL, with the pattern anywhere in the text.
+func iLike(pattern string) *regexp.Regexp {
+	return regexp.MustCompile("(?is)" + strings.NewReplacer("%", ".*", "_", ".").Replace(regexp.QuoteMeta(pattern)))
 }
 
 // findDags returns the DAGs that match and that the user of c may read, by id.
 func (c *call) findDags(f dagFilter) []*Dag {
 	var dags []*Dag
+	like := iLike(f.like)
 	for _, id := range slices.Sorted(maps.Keys(c.db.dags)) {
 		dag := c.db.dags[id]
 		tagged := len(f.tags) == 0 || slices.ContainsFunc(f.tags, func(tag string) bool { return slices.Contains(dag.Tags, tag) })
-		if tagged && (f.withGone || !dag.Stale) && (f.paused == nil || *f.paused == dag.Paused) && c.mayRead(id) {
+		if tagged && like.MatchString(id) && (f.withGone || !dag.Stale) && (f.paused == nil || *f.paused == dag.Paused) && c.mayRead(id) {
 			dags = append(dags, dag)
 		}
 	}
@@ -39,10 +47,7 @@ func (d v1) listDags(c *call) answer {
 	if problem != nil {
 		return *problem
 	}
-	if values.Has("dag_id_pattern") {
-		return unserved("dag_id_pattern")
-	}
-	f := dagFilter{tags: splitList(values["tags"])}
+	f := dagFilter{tags: splitList(values["tags"]), like: values.Get("dag_id_pattern")}
 	for _, key := range []string{"only_active", "paused"} {
 		if !values.Has(key) {
 			continue
@@ -196,6 +201,8 @@ func (d v2) listDags(c *call) answer {
 		case "limit", "offset":
 		case "tags":
 			f.tags = values
+		case "dag_id_pattern":
+			f.like = last
 		case "paused", "exclude_stale":
 			value, err := strconv.ParseBool(last)
 			if err != nil {
@@ -214,7 +221,7 @@ func (d v2) listDags(c *call) answer {
 			}
 			descending = order[0].descending
 		case "tags_match_mode", "owners", "has_import_errors", "last_dag_run_state", "bundle_name", "bundle_version", "has_asset_schedule",
-			"asset_dependency", "dag_run_state", "is_favorite", "timetable_type", "dag_id_pattern", "dag_id_prefix_pattern",
+			"asset_dependency", "dag_run_state", "is_favorite", "timetable_type", "dag_id_prefix_pattern",
 			"dag_display_name_pattern", "dag_display_name_prefix_pattern":
 			return unserved(key)
 		}

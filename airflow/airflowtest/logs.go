@@ -55,6 +55,11 @@ func (ti *TaskInstance) writes(try int) bool {
 	return try == ti.TryNumber && (ti.State == Running || ti.State == Deferred)
 }
 
+// notServed is what Airflow says where there is no log.
+func (ti *TaskInstance) notServed(try int) string {
+	return "Could not read served logs: 404 Client Error: NOT FOUND for url: http://worker-1:8793/log" + strings.TrimPrefix(ti.logFile(try), "/opt/airflow/logs")
+}
+
 // v1Log is the log of an attempt as v1 tells it.
 func (ti *TaskInstance) v1Log(try int) (host, text string) {
 	if try == 0 {
@@ -63,7 +68,7 @@ func (ti *TaskInstance) v1Log(try int) (host, text string) {
 	head := " INFO - ::group::Log message source details\n*** %s\n INFO - ::endgroup::\n"
 	written, ok := ti.Logs[try]
 	if !ok {
-		return ti.Hostname, fmt.Sprintf(head, "Could not read served logs: 404 Client Error: NOT FOUND for url: http://worker-1:8793/log"+strings.TrimPrefix(ti.logFile(try), "/opt/airflow/logs"))
+		return ti.Hostname, fmt.Sprintf(head, ti.notServed(try))
 	}
 	lines := make([]string, len(written))
 	for i, line := range written {
@@ -118,8 +123,13 @@ func (ti *TaskInstance) v2Log(try int, nullTimes bool) []object {
 		}
 		return object{{"event", text}}
 	}
-	messages := []object{note("::group::Log message source details"), note(ti.logFile(try)), note("::endgroup::")}
-	for _, line := range ti.Logs[try] {
+	written, ok := ti.Logs[try]
+	source := ti.logFile(try)
+	if !ok {
+		source = ti.notServed(try)
+	}
+	messages := []object{note("::group::Log message source details"), note(source), note("::endgroup::")}
+	for _, line := range written {
 		m := note(line.Text)
 		if !line.Time.IsZero() {
 			m = object{{"timestamp", v2Time(line.Time)}, {"event", line.Text}, {"level", strings.ToLower(line.Level)}, {"logger", cmp.Or(line.Logger, "task")}}

@@ -35,6 +35,9 @@ type TaskInstance struct {
 	TryNumber int
 	MaxTries  int
 	Retries   int // of the task: MaxTries before the first clear
+	// RetryDelay of the task; 0 means 5 minutes. RetryBackoff: it grows with each retry.
+	RetryDelay   time.Duration
+	RetryBackoff bool
 
 	StartDate     time.Time
 	EndDate       time.Time

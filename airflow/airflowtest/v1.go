@@ -24,6 +24,7 @@ func (d v1) routes() []route {
 		{http.MethodGet, "/api/v1/pools", ReadPools, d.listPools},
 		{http.MethodGet, "/api/v1/dags", ReadDags, d.listDags},
 		{http.MethodGet, "/api/v1/dags/{dag}", ReadDags, d.getDag},
+		{http.MethodGet, "/api/v1/dags/{dag}/tasks/{task}", ReadDags | ReadTaskInstances, d.getTask},
 		{http.MethodGet, "/api/v1/importErrors", ReadImportErrors, d.listImportErrors},
 		{http.MethodGet, "/api/v1/dags/{dag}/dagRuns", readRuns, d.listDagRuns},
 		{http.MethodPost, "/api/v1/dags/~/dagRuns/list", readRuns, d.batchDagRuns},

@@ -17,6 +17,7 @@ func (d v2) routes() []route {
 		{http.MethodGet, "/api/v2/pools", ReadPools, d.listPools},
 		{http.MethodGet, "/api/v2/dags", ReadDags, d.listDags},
 		{http.MethodGet, "/api/v2/dags/{dag}", ReadDags, d.getDag},
+		{http.MethodGet, "/api/v2/dags/{dag}/tasks/{task}", ReadDags | ReadTaskInstances, d.getTask},
 		{http.MethodGet, "/api/v2/importErrors", ReadImportErrors, d.listImportErrors},
 		{http.MethodGet, "/api/v2/dags/{dag}/dagRuns", readRuns, d.listDagRuns},
 		{http.MethodPost, "/api/v2/dags/~/dagRuns/list", readRuns, d.batchDagRuns},

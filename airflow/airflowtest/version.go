@@ -102,6 +102,9 @@ func (r release) patchTellsOne() bool { return !r.atLeast(3, 0, 2) }
 // hasTimetableKinds reports whether DAGs of v2 tell what kind their timetable is.
 func (r release) hasTimetableKinds() bool { return r.atLeast(3, 2, 0) }
 
+// hasBackoffFactor reports whether retry_exponential_backoff of a task is a number.
+func (r release) hasBackoffFactor() bool { return r.atLeast(3, 2, 0) }
+
 // hasDisplayNames reports whether v2 rows carry dag_display_name and operator_name.
 func (r release) hasDisplayNames() bool { return r.atLeast(3, 1, 0) }
 

@@ -62,7 +62,7 @@ func (g *gatherer) decideScheduled(t *airflow.TaskInstance) (decision, string) {
 	case t.ScheduledWhen.IsZero():
 		return askLater, "Airflow 2 does not tell since when it is scheduled"
 	case age < after:
-		return askNot, fmt.Sprintf("it has been scheduled for %s only, and may go on by itself (collector.blocked.after: %s)", span(age), span(after))
+		return askNot, fmt.Sprintf("it has been scheduled for less than %s (collector.blocked.after), and may go on by itself", span(after))
 	}
 	return askNow, ""
 }
@@ -246,6 +246,7 @@ func (g *gatherer) askOne(ctx context.Context, t *airflow.TaskInstance, why *Why
 			why.Reasons = append(why.Reasons, Reason{Reason: reason, Name: d.Name, Text: d.Reason})
 		}
 	}
+	g.upstream(ctx, why)
 	if len(why.Reasons) == 0 {
 		why.Reasons = []Reason{{Reason: collector.ReasonNoneReported, Text: noneReported}}
 	}

@@ -5,6 +5,7 @@ package explain
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
@@ -18,7 +19,7 @@ const (
 	logPatience = 30 * time.Second
 	// room is how many task instances of a run are looked at.
 	room = 2000
-	// maxGroups is how many lines the tasks of a run get.
+	// maxGroups is how many groups of a run programs are told.
 	maxGroups = 20
 )
 
@@ -36,6 +37,7 @@ type Options struct {
 	MapIndex *int   // nil: of a mapped task, the one that is worst off
 
 	LogLines int // from the end of the log
+	Try      int // of which attempt; 0: the last one that has a log
 	// Wait lets the second look be taken that some questions need; see asking.go.
 	Wait bool
 	// Waiting is told when that takes a while. Nil: nobody.
@@ -45,6 +47,12 @@ type Options struct {
 // Run finds out. The error names the key of the configuration that is wrong;
 // what Airflow does not answer is in the report.
 func Run(ctx context.Context, o Options) (*Report, error) {
+	switch {
+	case o.Try < 0:
+		return nil, fmt.Errorf("--try: %d, want the number of an attempt", o.Try)
+	case o.Try > 0 && o.TaskID == "":
+		return nil, errors.New("--try: the log of an attempt is that of a task: name the run and the task, too")
+	}
 	client, err := airflow.New(o.Airflow)
 	if err != nil {
 		return nil, err

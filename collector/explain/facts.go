@@ -17,7 +17,8 @@ type Report struct {
 	Run     *airflow.DagRun
 	Newest  bool // the run was chosen, not named
 	Running *Running
-	Page    string // in Airflow's web interface
+	Active  *ActiveRuns // when the run was chosen
+	Page    string      // in Airflow's web interface
 
 	Mapped   *Mapped
 	Instance *Instance
@@ -68,6 +69,7 @@ type Instance struct {
 	NoPool   bool // Airflow has no pool of this name
 	Failed   []airflow.TaskInstance
 	Log      *Log
+	Task     *airflow.Task // of one that is to be tried again; nil: not told
 	Links    []Link
 	Page     string
 }
@@ -77,6 +79,7 @@ type Why struct {
 	Asked    bool
 	NotAsked string // why Airflow was not asked
 	Reasons  []Reason
+	Upstream []airflow.TaskInstance // for which it waits by its trigger rule, the worst of each task
 }
 
 // Reason is one reason to wait, by the same names as in airflow_task_instances_blocked.
@@ -103,7 +106,6 @@ type Overview struct {
 	Looked int // at how many
 	Counts []StateCount
 	Groups []Group // what has not succeeded, the worst first
-	More   int     // groups that were left out
 }
 
 // Group are task instances of one task that are in the same state for the same reason.
@@ -117,6 +119,14 @@ type Group struct {
 	MaxTry  int
 	Why     *Why
 	Asked   int // how many of them were asked about
+}
+
+// since is since when the instance is in its state, also where only its own page tells.
+func (i *Instance) since() time.Time {
+	if i.State == airflow.StateDeferred && i.Details != nil && i.Details.Trigger != nil {
+		return i.Details.Trigger.CreatedDate
+	}
+	return since(&i.TaskInstance)
 }
 
 // since is since when an instance is in its state, zero where Airflow does not tell.

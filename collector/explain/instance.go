@@ -20,12 +20,14 @@ func (g *gatherer) around(ctx context.Context, i *Instance) {
 	if g.needsRun(i) {
 		g.failures(i)
 	}
+	if i.State == airflow.StateUpForRetry {
+		g.task(ctx, i)
+	}
 	if i.Details == nil {
 		return // no path leads to its log
 	}
-	if n := i.lastStarted(); n > 0 && g.options.LogLines > 0 {
-		i.Log = &Log{TryNumber: n}
-		g.log(ctx, i)
+	if g.options.LogLines > 0 {
+		g.chooseLog(ctx, i)
 	}
 	g.links(ctx, i)
 }
@@ -77,16 +79,6 @@ func (i *Instance) present(tries []airflow.TaskInstance) airflow.TaskInstance {
 	return now
 }
 
-// lastStarted is the number of the last attempt that has a log, 0 for none.
-func (i *Instance) lastStarted() int {
-	for _, t := range slices.Backward(i.Attempts) {
-		if !t.StartDate.IsZero() && t.State != airflow.StateNone && t.State != airflow.StateUpstreamFailed {
-			return t.TryNumber
-		}
-	}
-	return 0
-}
-
 // holdsPool reports whether slots of a pool matter to an instance in this state.
 func holdsPool(s airflow.State) bool {
 	switch s {
@@ -112,16 +104,30 @@ func (g *gatherer) pool(ctx context.Context, i *Instance) {
 }
 
 // failures are the instances of the run that failed: one that waits for them or
-// could not run because of them may be downstream of any.
+// could not run because of them may be downstream of any that ended before.
 func (g *gatherer) failures(i *Instance) {
 	for _, t := range g.rows {
-		if t.State == airflow.StateFailed {
+		if t.State == airflow.StateFailed && (i.State != airflow.StateUpstreamFailed || i.EndDate.IsZero() || !t.EndDate.After(i.EndDate)) {
 			i.Failed = append(i.Failed, t)
 		}
 	}
 	slices.SortStableFunc(i.Failed, func(a, b airflow.TaskInstance) int {
 		return cmp.Or(a.EndDate.Compare(b.EndDate), cmp.Compare(a.TaskID, b.TaskID), cmp.Compare(a.MapIndex, b.MapIndex))
 	})
+}
+
+// task learns when the next attempt is due.
+func (g *gatherer) task(ctx context.Context, i *Instance) {
+	err := within(ctx, patience, func(ctx context.Context) error {
+		t, err := g.client.Task(ctx, i.DagID, i.TaskID)
+		if err == nil {
+			i.Task = &t
+		}
+		return err
+	})
+	if err != nil && !isStatus(err, http.StatusNotFound) { // the newest version of the DAG may not have it
+		g.unknown("when it is tried again", err)
+	}
 }
 
 func (g *gatherer) links(ctx context.Context, i *Instance) {

@@ -23,6 +23,7 @@ type (
 		Components []component   `json:"components"`
 		Dag        *dagJSON      `json:"dag"`
 		Run        *runJSON      `json:"run"`
+		Active     *activeJSON   `json:"other_active_runs"`
 		Task       *instanceJSON `json:"task"`
 		Overview   *overviewJSON `json:"overview"`
 		Unknown    []unknownJSON `json:"unknown"`
@@ -41,6 +42,7 @@ type (
 		Owners        []string   `json:"owners"`
 		MaxActiveRuns int        `json:"max_active_runs"`
 		NextRunAfter  *time.Time `json:"next_run_after"`
+		Missed        *bool      `json:"next_run_missed"` // null: a run or a task was named
 	}
 	runJSON struct {
 		RunID       string       `json:"dag_run_id"`
@@ -57,14 +59,21 @@ type (
 	runningJSON struct {
 		Count       int        `json:"count"`
 		More        bool       `json:"more"`
-		OldestRunID string     `json:"oldest_dag_run_id"`
+		OldestRunID *string    `json:"oldest_dag_run_id"`
 		OldestStart *time.Time `json:"oldest_start_date"`
 	}
+	activeJSON struct {
+		Count       int        `json:"count"`
+		More        bool       `json:"more"`
+		OldestRunID *string    `json:"oldest_dag_run_id"`
+		OldestState *string    `json:"oldest_state"`
+		OldestSince *time.Time `json:"oldest_since"`
+	}
 	unknownJSON struct {
-		What   string `json:"what"`
-		Class  string `json:"class"` // of the error, as in airflow_exporter_collector_error; or not_found
-		Error  string `json:"error"`
-		Advice string `json:"advice"`
+		What   *string `json:"what"`
+		Class  string  `json:"class"` // of the error, as in airflow_exporter_collector_error; or not_found
+		Error  string  `json:"error"`
+		Advice *string `json:"advice"`
 	}
 	countJSON struct {
 		State      string `json:"state"`
@@ -93,6 +102,13 @@ type (
 		Asked    bool         `json:"asked"`
 		NotAsked *string      `json:"not_asked_because"`
 		Reasons  []reasonJSON `json:"reasons"`
+		Upstream []taskJSON   `json:"waits_for"`
+	}
+	taskJSON struct {
+		TaskID   string     `json:"task_id"`
+		MapIndex int        `json:"map_index"`
+		State    string     `json:"state"`
+		Since    *time.Time `json:"since"`
 	}
 	reasonJSON struct {
 		Reason     string  `json:"reason"`     // as in airflow_task_instances_blocked
@@ -113,13 +129,22 @@ func (r *Report) WriteJSON(w io.Writer) error {
 		}
 	}
 	for _, u := range r.Unknown {
-		j.Unknown = append(j.Unknown, unknown(u.What, u.Err, airflow.Advice(u.Err)))
+		j.Unknown = append(j.Unknown, unknown(u.What, u.Err, airflow.AdviceOnce(u.Err)))
 	}
 	if r.Err != nil {
 		j.Error = new(unknown("", r.Err, r.advice()))
 	}
 	if d := r.Dag; d != nil {
-		j.Dag = &dagJSON{d.DagID, d.Paused, d.Stale, orNull(d.Schedule), append([]string{}, d.Owners...), d.MaxActiveRuns, orNull(d.NextRunAfter)}
+		j.Dag = &dagJSON{d.DagID, d.Paused, d.Stale, orNull(d.Schedule), append([]string{}, d.Owners...), d.MaxActiveRuns, orNull(d.NextRunAfter), nil}
+		if !r.named() && r.Instance == nil {
+			j.Dag.Missed = new(r.missed())
+		}
+	}
+	if a := r.Active; a != nil {
+		j.Active = &activeJSON{Count: a.Others, More: a.More}
+		if o := a.Oldest; o != nil {
+			j.Active.OldestRunID, j.Active.OldestState, j.Active.OldestSince = &o.RunID, new(string(o.State)), orNull(begun(o))
+		}
 	}
 	if r.Run != nil {
 		j.Run = r.runJSON()
@@ -138,7 +163,7 @@ func unknown(what string, err error, advice string) unknownJSON {
 	if m, ok := errors.AsType[*missing](err); ok && airflow.ClassOf(m.err) != airflow.ClassForbidden {
 		class = "not_found"
 	}
-	return unknownJSON{what, class, err.Error(), advice}
+	return unknownJSON{orNull(what), class, err.Error(), orNull(advice)}
 }
 
 func (r *Report) runJSON() *runJSON {
@@ -148,14 +173,14 @@ func (r *Report) runJSON() *runJSON {
 		QueuedAt: orNull(run.QueuedAt), StartDate: orNull(run.StartDate), EndDate: orNull(run.EndDate),
 	}
 	if n := r.Running; n != nil {
-		j.Running = &runningJSON{n.Count, n.More, n.Oldest.RunID, orNull(n.Oldest.StartDate)}
+		j.Running = &runningJSON{n.Count, n.More, orNull(n.Oldest.RunID), orNull(n.Oldest.StartDate)}
 	}
 	return j
 }
 
 func (r *Report) overviewJSON(o *Overview) *overviewJSON {
-	j := &overviewJSON{Total: o.Total, Looked: o.Looked, States: countsJSON(o.Counts), Groups: []groupJSON{}, More: o.More}
-	for _, g := range o.Groups {
+	j := &overviewJSON{Total: o.Total, Looked: o.Looked, States: countsJSON(o.Counts), Groups: []groupJSON{}, More: max(len(o.Groups)-maxGroups, 0)}
+	for _, g := range o.Groups[:min(maxGroups, len(o.Groups))] {
 		j.Groups = append(j.Groups, groupJSON{
 			TaskID: g.TaskID, State: string(g.State), Count: g.Count, MapIndexes: append([]int{}, g.Indexes...),
 			Since: orNull(g.Since), SinceSeconds: r.seconds(g.Since), TryNumber: g.Try, MaxTries: g.MaxTry, Why: g.Why.json(),
@@ -176,7 +201,11 @@ func (w *Why) json() *whyJSON {
 	if w == nil {
 		return nil
 	}
-	j := &whyJSON{Asked: w.Asked, NotAsked: orNull(w.NotAsked), Reasons: []reasonJSON{}}
+	j := &whyJSON{Asked: w.Asked, NotAsked: orNull(w.NotAsked), Reasons: []reasonJSON{}, Upstream: []taskJSON{}}
+	for i := range w.Upstream {
+		t := &w.Upstream[i]
+		j.Upstream = append(j.Upstream, taskJSON{t.TaskID, t.MapIndex, string(t.State), orNull(since(t))})
+	}
 	for _, r := range w.Reasons {
 		j.Reasons = append(j.Reasons, reasonJSON{r.Reason, orNull(r.Name), r.Text})
 	}
@@ -189,6 +218,14 @@ func (r *Report) seconds(t time.Time) *float64 {
 		return nil
 	}
 	return new(r.At.Sub(t).Seconds())
+}
+
+// notEmpty is nil for an empty text, too.
+func notEmpty(s *string) *string {
+	if s == nil || *s == "" {
+		return nil
+	}
+	return s
 }
 
 // orNull is nil for the zero value; times are in UTC.

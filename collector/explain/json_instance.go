@@ -15,6 +15,7 @@ type (
 		SinceSeconds *float64      `json:"since_seconds"`
 		TryNumber    int           `json:"try_number"`
 		MaxTries     int           `json:"max_tries"`
+		Tries        int           `json:"tries"` // how many there may be
 		StartDate    *time.Time    `json:"start_date"`
 		EndDate      *time.Time    `json:"end_date"`
 		Duration     *float64      `json:"duration_seconds"`
@@ -26,6 +27,7 @@ type (
 		Pool         poolJSON      `json:"pool"`
 		Mapped       *mappedJSON   `json:"mapped"`
 		Why          *whyJSON      `json:"why"`
+		Retry        *retryJSON    `json:"retry"`
 		Attempts     []attemptJSON `json:"attempts"`
 		Failed       []failedJSON  `json:"failed_in_run"`
 		Log          *logJSON      `json:"log"`
@@ -45,6 +47,11 @@ type (
 	mappedJSON struct {
 		States []countJSON `json:"states"`
 		Chosen bool        `json:"chosen"` // the index was not named: the worst was taken
+	}
+	retryJSON struct {
+		Delay   *float64   `json:"delay_seconds"`
+		Backoff bool       `json:"exponential_backoff"`
+		Due     *time.Time `json:"due"`
 	}
 	attemptJSON struct {
 		TryNumber int        `json:"try_number"`
@@ -71,16 +78,22 @@ type (
 )
 
 func (r *Report) instanceJSON(i *Instance) *instanceJSON {
-	at := since(&i.TaskInstance)
+	at := i.since()
 	j := &instanceJSON{
 		TaskID: i.TaskID, MapIndex: i.MapIndex, State: string(i.State), Since: orNull(at), SinceSeconds: r.seconds(at),
-		TryNumber: i.TryNumber, MaxTries: i.MaxTries, StartDate: orNull(i.StartDate), EndDate: orNull(i.EndDate), Duration: duration(&i.TaskInstance),
+		TryNumber: i.TryNumber, MaxTries: i.MaxTries, Tries: i.tries(), StartDate: orNull(i.StartDate), EndDate: orNull(i.EndDate), Duration: duration(&i.TaskInstance),
 		Queue: orNull(i.Queue), Pool: i.poolJSON(), Why: i.Why.json(), Attempts: []attemptJSON{}, Failed: []failedJSON{}, Links: []linkJSON{},
 	}
 	if d := i.Details; d != nil {
-		j.Operator, j.Hostname, j.Note = d.Operator, d.Hostname, d.Note
+		j.Operator, j.Hostname, j.Note = notEmpty(d.Operator), notEmpty(d.Hostname), notEmpty(d.Note)
 		if d.Trigger != nil {
 			j.Trigger = orNull(d.Trigger.Classpath)
+		}
+	}
+	if t := i.Task; t != nil {
+		j.Retry = &retryJSON{Backoff: t.RetryBackoff, Due: orNull(i.retryDue())}
+		if t.RetryDelay != nil {
+			j.Retry.Delay = new(t.RetryDelay.Seconds())
 		}
 	}
 	if m := r.Mapped; m != nil {
@@ -122,7 +135,7 @@ func (i *Instance) poolJSON() poolJSON {
 
 // duration is how long an attempt ran, null while it does, or when Airflow does not tell.
 func duration(t *airflow.TaskInstance) *float64 {
-	if !t.HasDuration || !t.State.Finished() && t.State != airflow.StateUpForRetry {
+	if !t.HasDuration || t.StartDate.IsZero() || !t.State.Finished() && t.State != airflow.StateUpForRetry {
 		return nil
 	}
 	return new(t.Duration.Seconds())

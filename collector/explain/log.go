@@ -3,8 +3,10 @@ package explain
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,9 +16,79 @@ import (
 // maxLineRunes bounds a line of the log that is shown.
 const maxLineRunes = 1000
 
-// log keeps the last lines of the log of an attempt, which is read to its end.
-func (g *gatherer) log(ctx context.Context, i *Instance) {
-	l := i.Log
+// chooseLog reads the log of the attempt that was wanted, or of the last one
+// that has one: what is under way may not have written anything yet.
+func (g *gatherer) chooseLog(ctx context.Context, i *Instance) {
+	if try := g.options.Try; try > 0 {
+		if !slices.ContainsFunc(i.Attempts, func(t airflow.TaskInstance) bool { return t.TryNumber == try }) {
+			i.Log = &Log{TryNumber: try, Err: &noAttempt{try, i.Attempts}}
+			return
+		}
+		if i.Log = g.log(ctx, i, try); i.Log == nil {
+			i.Log = &Log{TryNumber: try}
+		}
+		return
+	}
+	started := i.started()
+	for _, try := range started[:min(2, len(started))] {
+		l := g.log(ctx, i, try)
+		if i.Log == nil || l != nil && len(l.Lines) > 0 {
+			i.Log = l
+		}
+		if i.State.Finished() || l != nil && !l.nothing() {
+			return
+		}
+	}
+}
+
+// started are the numbers of the attempts that may have a log, the last one first.
+func (i *Instance) started() []int {
+	var list []int
+	for _, t := range slices.Backward(i.Attempts) {
+		if !t.StartDate.IsZero() && t.State != airflow.StateNone && t.State != airflow.StateUpstreamFailed {
+			list = append(list, t.TryNumber)
+		}
+	}
+	return list
+}
+
+// nothing reports whether there is no log yet, as far as Airflow can tell.
+func (l *Log) nothing() bool {
+	_, ok := errors.AsType[*unreadable](l.Err)
+	return len(l.Lines) == 0 && (l.Err == nil || ok)
+}
+
+// lastFailed is the number of the last attempt that failed before the one whose log is shown, 0 for none.
+func (i *Instance) lastFailed() int {
+	for _, t := range slices.Backward(i.Attempts) {
+		if t.TryNumber < i.Log.TryNumber && t.State == airflow.StateFailed {
+			return t.TryNumber
+		}
+	}
+	return 0
+}
+
+// noAttempt is an error for the log of an attempt that is not there.
+type noAttempt struct {
+	try      int
+	attempts []airflow.TaskInstance
+}
+
+func (n *noAttempt) Error() string {
+	if len(n.attempts) == 0 {
+		return "there is no attempt yet"
+	}
+	list := make([]string, len(n.attempts))
+	for i := range n.attempts {
+		list[i] = fmt.Sprint(n.attempts[i].TryNumber)
+	}
+	return fmt.Sprintf("there is no attempt %d, only %s", n.try, strings.Join(list, ", "))
+}
+
+// log is the last lines of the log of an attempt, which is read to its end; nil: there is none.
+func (g *gatherer) log(ctx context.Context, i *Instance, try int) *Log {
+	l := &Log{TryNumber: try}
+	var details sourceDetails
 	l.Err = within(ctx, logPatience, func(ctx context.Context) error {
 		stream, err := g.api.Log(ctx, i.Ref(), l.TryNumber, airflow.LogQuery{Stream: true})
 		if err != nil {
@@ -26,8 +98,11 @@ func (g *gatherer) log(ctx context.Context, i *Instance) {
 			if err != nil {
 				return err // what came before it is shown
 			}
+			if details.takes(&line) {
+				continue
+			}
 			for text := range strings.SplitSeq(strings.TrimRight(logText(&line), "\n"), "\n") {
-				l.Lines = append(l.Lines, shorten(text))
+				l.Lines = append(l.Lines, shorten(text, maxLineRunes))
 			}
 			if extra := len(l.Lines) - g.options.LogLines; extra > 0 {
 				l.Before += extra
@@ -36,9 +111,13 @@ func (g *gatherer) log(ctx context.Context, i *Instance) {
 		}
 		return nil
 	})
-	if isStatus(l.Err, http.StatusNotFound) {
-		i.Log = nil // there is none
+	switch {
+	case isStatus(l.Err, http.StatusNotFound):
+		return nil
+	case l.Err == nil && len(l.Lines) == 0:
+		l.Err = details.err()
 	}
+	return l
 }
 
 // logText is a line with what Airflow tells of it.
@@ -77,11 +156,11 @@ func exceptions(l *airflow.LogLine) []string {
 	return list
 }
 
-// shorten cuts a line that is too long to be read.
-func shorten(line string) string {
+// shorten cuts a text that is too long to be read.
+func shorten(line string, most int) string {
 	n := 0
 	for i := range line {
-		if n++; n > maxLineRunes {
+		if n++; n > most {
 			return line[:i] + "…"
 		}
 	}

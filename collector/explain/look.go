@@ -49,7 +49,7 @@ func (g *gatherer) lookAtDag(ctx context.Context) error {
 	})
 	g.report.At = g.now()
 	if isStatus(err, http.StatusNotFound) || airflow.ClassOf(err) == airflow.ClassForbidden && g.isV2() { // so 3 answers to who may not read all DAGs, even if there is none
-		return &missing{what: fmt.Sprintf("DAG %q", g.options.DagID), err: err}
+		return &missing{what: fmt.Sprintf("DAG %q", g.options.DagID), hint: g.nearestDags(ctx), err: err}
 	}
 	if err != nil {
 		return err
@@ -71,6 +71,9 @@ func (g *gatherer) lookAtRun(ctx context.Context) error {
 		return err
 	}
 	r.Page = g.runPage()
+	if r.Newest {
+		g.lookAtActiveRuns(ctx)
+	}
 	if r.Run.State != airflow.RunQueued {
 		return nil
 	}

@@ -44,10 +44,6 @@ func (g *gatherer) group(whys map[airflow.TaskInstanceRef]*Why) {
 			cmp.Compare(a.TaskID, b.TaskID),
 			cmp.Compare(a.Why.key(), b.Why.key()))
 	})
-	if o.More = len(o.Groups) - maxGroups; o.More > 0 {
-		o.Groups = o.Groups[:maxGroups]
-	}
-	o.More = max(o.More, 0)
 }
 
 // settled reports whether there is nothing to explain about an instance in this state.

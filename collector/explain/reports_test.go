@@ -10,7 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow/airflowtest"
+	"github.com/seed-9c0ac15d/airflow_exporter/collector"
 	"github.com/seed-9c0ac15d/airflow_exporter/collector/explain"
 )
 
@@ -18,7 +20,8 @@ import (
 // the answer is known, asking could change something, or it may go on by itself.
 var asked = map[string]int{
 	"pool_full": 1, "pool_slots": 1, "pool_missing": 1, "dag_concurrency": 1, "task_concurrency": 1, "own_check": 1, "none_reported": 1,
-	"trigger_rule": 1, "depends_on_past": 1, "mapped_not_expanded": 1, "run": 1,
+	"trigger_rule": 1, "trigger_rule_scheduled": 1, "trigger_rule_in_run": 2, "depends_on_past": 1, "mapped_not_expanded": 1, "run": 1,
+	"run_wide": 6,
 }
 
 func TestReports(t *testing.T) {
@@ -144,12 +147,28 @@ func TestLargeRunsAreBounded(t *testing.T) {
 					t.Errorf("%d requests", n)
 				}
 				got := text(t, r)
-				if n := strings.Count(got, "\n"); n > 60 || !strings.Contains(got, "2560 task instances") || !strings.Contains(got, "Only the first 2000 were looked at.") || !strings.Contains(got, "more lines") {
+				if n := strings.Count(got, "\n"); n > 20 || !strings.Contains(got, "2560 task instances") || !strings.Contains(got, "Only the first 2000 were looked at.") || !strings.Contains(jsonText(t, r), `"more_groups": `) || strings.Contains(jsonText(t, r), `"more_groups": 0`) {
 					t.Errorf("%d lines:\n%s", n, got)
 				}
 			})
 		})
 	}
+}
+
+// What is not asked about for the same reason is told once, however long each has waited.
+func TestTasksThatWereJustScheduledShareALine(t *testing.T) {
+	build := func(w *world) {
+		for i := range 5 {
+			w.server.Update(func(db *airflowtest.Database) { db.Add(task(fmt.Sprintf("load_%d", i)), 0).Schedule() })
+			time.Sleep(time.Second)
+		}
+	}
+	inWorld(t, "3.3.2", build, nil, "etl monday", func(_ *world, r *explain.Report) {
+		want := "Not asked why load_0, load_1, load_2, … and 2 more: it has been scheduled for less than 1m (collector.blocked.after), and may go on by itself."
+		if got := text(t, r); strings.Count(got, "Not asked why") != 1 || !strings.Contains(got, want) {
+			t.Errorf("want %q in\n%s", want, got)
+		}
+	})
 }
 
 // Airflow 3 tells an exception beside the message: without it the log would only say that there was one.
@@ -229,6 +248,17 @@ func TestRunsThatAreTooLargeAreNotCalledQuiet(t *testing.T) {
 	}
 }
 
+// An attempt is that of a task.
+func TestAttemptsThatCannotBe(t *testing.T) {
+	for _, o := range []explain.Options{{Try: -1, TaskID: "load"}, {Try: 1}} {
+		o.Airflow, o.Collector, o.DagID = airflow.DefaultConfig(), collector.DefaultConfig(), "etl"
+		o.Airflow.URL = "http://127.0.0.1:1"
+		if _, err := explain.Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "--try") {
+			t.Errorf("try %d of the task %q: %v", o.Try, o.TaskID, err)
+		}
+	}
+}
+
 // Who interrupts the program while it waits gets it back at once.
 func TestInterruptedWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -242,4 +272,56 @@ func TestInterruptedWait(t *testing.T) {
 			t.Errorf("%v, status %d after %s", err, r.Status(), time.Since(begin))
 		}
 	})
+}
+
+// Of very many active runs the oldest is not listed, and there may be as many as are allowed.
+func TestVeryManyActiveRuns(t *testing.T) {
+	for _, version := range []string{"2.11.2", "3.3.2"} {
+		build := func(w *world) {
+			overdue(airflowtest.Dag{MaxActiveRuns: 200})(w)
+			w.server.Update(func(db *airflowtest.Database) {
+				for i := range 201 {
+					db.PutRun(airflowtest.DagRun{DagID: "etl", RunID: fmt.Sprint("by hand ", i), LogicalDate: db.Now().Add(time.Duration(i) * time.Second)})
+				}
+			})
+		}
+		inWorld(t, version, build, nil, "etl", func(_ *world, r *explain.Report) {
+			want := "Other active runs: 99 or more; to look at one: airflow_exporter explain etl RUN\n"
+			if got := text(t, r); !strings.Contains(got, want) || strings.Contains(got, "has not created it") || r.Status() != 0 {
+				t.Errorf("%s: want %q in\n%s", version, want, got)
+			}
+		})
+	}
+}
+
+// Of thousands of DAGs those are found from whose names the misspelt one differs least.
+func TestMisspeltDags(t *testing.T) {
+	build := func(w *world) {
+		w.server.Update(func(db *airflowtest.Database) {
+			for i := range 2000 {
+				db.PutDag(airflowtest.Dag{DagID: fmt.Sprintf("sales_%04d", i)})
+			}
+		})
+	}
+	for _, version := range []string{"2.11.2", "3.3.2"} {
+		inWorld(t, version, build, nil, "purchases", func(w *world, r *explain.Report) {
+			if got := text(t, r); !strings.Contains(got, "may not read it.") {
+				t.Errorf("%s: want no name in\n%s", version, got)
+			}
+			for id, want := range map[string]string{
+				"sales_14l7": `it has "sales_1407", "sales_1417", "sales_1427", "sales_1437", "sales_1447", …`,
+				"sales1407":  `it has "sales_1407"`, "slaes_1407": `it has "sales_1407"`, "sale_s1407": `it has "sales_1407"`, "Sales_1407": `it has "sales_1407"`,
+				"sales_14077": `it has "sales_1077", "sales_1407", "sales_1477"`,
+			} {
+				w.server.ResetRequests()
+				r, err := explain.Run(w.t.Context(), w.options(nil, id))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := text(t, r); !strings.Contains(got, want+".\n") || r.Status() != 2 || len(w.server.Requests()) > 12 {
+					t.Errorf("%s: want %s after %d requests:\n%s", version, want, len(w.server.Requests()), got)
+				}
+			}
+		})
+	}
 }

@@ -2,6 +2,7 @@ package explain_test
 
 import (
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow/airflowtest"
@@ -81,6 +82,25 @@ var situations = map[string]situation{
 	}},
 	"trigger_rule": {args: "etl monday load", status: 1, build: stalled("Trigger Rule",
 		"Task's trigger rule 'all_success' requires all upstream tasks to have succeeded, but found 1 non-success(es). upstream_task_ids={'extract'}")},
+	"trigger_rule_scheduled": {args: "etl monday load", status: 1, build: waits("Trigger Rule",
+		"Task's trigger rule 'all_success' requires all upstream tasks to have succeeded, but found 3 non-success(es). upstream_states=_UpstreamTIStates(success=0, done=0), upstream_task_ids={'extract', 'not_there'}")},
+	"trigger_rule_in_run": {args: "etl monday", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			db.Add(task("part"), 0)
+			for i, t := range db.Expand(task("part"), 3) {
+				if i > 0 {
+					t.Fail()
+				} else {
+					t.Succeed()
+				}
+			}
+			db.Add(task("good"), 0).Succeed()
+			for _, name := range []string{"load", "report"} {
+				db.Add(task(name), 0).Dependencies = []airflowtest.Dependency{{Name: "Trigger Rule", Reason: "upstream_task_ids={'part', 'good'}"}}
+			}
+		})
+		time.Sleep(6 * time.Minute)
+	}},
 	"depends_on_past": {args: "etl monday load", status: 1, build: stalled("Previous Dagrun State",
 		"depends_on_past is true for this task, but 1 previous task instance(s) are not in a successful state.")},
 	"mapped_not_expanded": {args: "etl monday load", status: 1, build: stalled("Task has been mapped", "The task has yet to be mapped!")},
@@ -149,11 +169,42 @@ var situations = map[string]situation{
 		w.step(func(db *airflowtest.Database) { db.Add(task("load"), 2).Start() })
 		w.step(func(db *airflowtest.Database) { db.TaskInstance(task("load")).Fail() })
 	}},
+	"retry_overdue": {args: "etl monday load", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) { db.Add(task("load"), 2).Fail() })
+		time.Sleep(64 * time.Minute)
+	}},
+	"retry_backoff": {args: "etl monday load", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			db.Put(airflowtest.TaskInstance{Key: task("load"), MaxTries: 2, Retries: 2, RetryBackoff: true}).Fail()
+		})
+	}},
+	"retry_not_told": {args: "etl monday load", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) { db.Add(task("load"), 2).Fail() })
+		w.server.Inject(airflowtest.On("GET", "/tasks/load"), airflowtest.Status(http.StatusNotFound, nil, "{}"))
+	}},
+	"failed_early": {args: "etl monday load", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) { db.Add(task("load"), 2).FailWithoutRetry() })
+	}},
+	"never_begun": {args: "etl monday load", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			t := db.Add(task("load"), 0).Enqueue()
+			t.State, t.EndDate, t.Duration = airflowtest.Failed, db.Now(), new(12.5)
+		})
+	}},
 	"second_attempt_queued": {args: "etl monday load", status: 0, build: func(w *world) {
 		w.step(func(db *airflowtest.Database) { db.Add(task("load"), 2).Start() })
 		w.step(func(db *airflowtest.Database) { db.TaskInstance(task("load")).Fail() })
 		w.step(func(db *airflowtest.Database) { db.TaskInstance(task("load")).Enqueue() })
 	}},
+	"second_attempt_running": {args: "etl monday load", status: 0, build: func(w *world) {
+		secondAttempt(w)
+		w.server.Update(func(db *airflowtest.Database) {
+			db.TaskInstance(task("load")).Logs[2] = []airflowtest.LogLine{{Time: db.Now(), Level: "INFO", Source: "load.py:1", Text: "once more"}}
+		})
+	}},
+	"second_attempt_no_log_yet": {args: "etl monday load", status: 0, build: secondAttempt},
+	"first_attempt":             {args: "etl monday load", status: 0, build: secondAttempt, change: func(o *explain.Options) { o.Try = 1 }},
+	"no_such_attempt":           {args: "etl monday load", status: 0, build: secondAttempt, change: func(o *explain.Options) { o.Try = 7 }},
 	"queued_for_long": {args: "etl monday load", status: 1, build: func(w *world) {
 		w.step(func(db *airflowtest.Database) {
 			db.Put(airflowtest.TaskInstance{Key: task("load"), Queue: "gpu"}).Enqueue()
@@ -195,6 +246,9 @@ var situations = map[string]situation{
 		w.step(func(db *airflowtest.Database) {
 			db.Add(task("extract"), 0).Fail()
 			db.Add(task("load"), 0).FailUpstream()
+		})
+		w.step(func(db *airflowtest.Database) {
+			db.Add(task("elsewhere"), 0).Fail()
 			db.Run("etl", "monday").Settle()
 		})
 	}},
@@ -208,6 +262,29 @@ var situations = map[string]situation{
 			db.TaskInstance(task("load")).Succeed()
 			db.Run("etl", "monday").Settle()
 		})
+	}},
+	"run_succeeded_with_failures": {args: "etl", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			db.Add(task("extract"), 0).Start().Fail()
+			db.Add(task("load"), 2).FailWithoutRetry()
+			db.Add(task("report"), 0).Succeed()
+			db.Run("etl", "monday").State = airflowtest.Success
+		})
+	}},
+	"run_wide": {args: "etl monday", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			for i := range 13 {
+				db.Add(task(fmt.Sprintf("task_%02d", i)), 0).Fail()
+			}
+			for i := range 6 {
+				t := db.Add(task(fmt.Sprintf("waits_%d", i)), 0)
+				t.Dependencies = []airflowtest.Dependency{{Name: "Task Concurrency", Reason: "The max task concurrency has been reached."}}
+				t.Schedule()
+				db.Add(task(fmt.Sprintf("queued_%d", i)), 0).Enqueue()
+				db.Add(task(fmt.Sprintf("not_yet_%d", i)), 0)
+			}
+		})
+		time.Sleep(time.Hour)
 	}},
 	"run_failed": {args: "etl monday", status: 1, build: func(w *world) {
 		w.step(func(db *airflowtest.Database) {
@@ -226,83 +303,62 @@ var situations = map[string]situation{
 	"no_runs_paused": {args: "etl", status: 1, build: func(w *world) {
 		w.step(func(db *airflowtest.Database) { db.PutDag(airflowtest.Dag{DagID: "etl", Paused: true}) })
 	}},
-	"no_such_dag":    {args: "elt", status: 2, build: busyRun},
-	"no_such_run":    {args: "etl sunday", status: 2, build: busyRun},
-	"no_such_task":   {args: "etl monday lod", status: 2, build: busyRun},
-	"forbidden":      {args: "etl", status: 2, change: func(o *explain.Options) { o.Airflow.Username = "nobody" }, build: busyRun},
-	"not_my_dag":     {args: "etl", status: 2, change: func(o *explain.Options) { o.Airflow.Username = "limited" }, build: busyRun},
-	"wrong_password": {args: "etl", status: 2, change: func(o *explain.Options) { o.Airflow.Password = "not-this-one" }, build: busyRun},
-	"unreachable":    {args: "etl", status: 2, build: func(w *world) { w.server.Stop() }},
-	"login_page":     {args: "etl", status: 2, build: func(w *world) { w.server.Inject(nil, airflowtest.LoginPage()) }},
+	"overdue": {args: "etl", status: 1, build: overdue(airflowtest.Dag{})},
+	"overdue_no_runs": {args: "etl", status: 1, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) {
+			db.PutDag(airflowtest.Dag{DagID: "etl", Schedule: "@daily", NextRunAfter: db.Now()})
+		})
+		time.Sleep(11 * time.Hour)
+	}},
+	"overdue_unhealthy": {args: "etl", status: 1, build: func(w *world) {
+		overdue(airflowtest.Dag{})(w)
+		w.server.Update(func(db *airflowtest.Database) {
+			db.Health.Scheduler = &airflowtest.Component{Status: airflowtest.Unhealthy}
+		})
+	}},
+	"overdue_stale":     {args: "etl", status: 1, build: overdue(airflowtest.Dag{Stale: true})},
+	"overdue_paused":    {args: "etl", status: 0, build: overdue(airflowtest.Dag{Paused: true})},
+	"overdue_named_run": {args: "etl monday", status: 0, build: overdue(airflowtest.Dag{})},
+	"overdue_at_max_active_runs": {args: "etl", status: 0, build: func(w *world) {
+		overdue(airflowtest.Dag{MaxActiveRuns: 1})(w)
+		w.server.Update(func(db *airflowtest.Database) {
+			db.PutRun(airflowtest.DagRun{DagID: "etl", RunID: "by hand 'now'", RunAfter: db.Now().Add(-time.Hour)})
+			db.PutRun(airflowtest.DagRun{DagID: "etl", RunID: "newest", State: airflowtest.Success, RunAfter: db.Now()})
+		})
+	}},
+	"overdue_created_meanwhile": {args: "etl", status: 0, build: func(w *world) {
+		overdue(airflowtest.Dag{})(w)
+		w.server.Update(func(db *airflowtest.Database) {
+			due := db.Dag("etl").NextRunAfter
+			db.PutRun(airflowtest.DagRun{DagID: "etl", RunID: "tuesday", Type: airflowtest.RunScheduled, LogicalDate: due.Add(-24 * time.Hour), RunAfter: due})
+		})
+	}},
+	"held_back": {args: "etl", status: 0, build: func(w *world) {
+		overdue(airflowtest.Dag{MaxActiveRuns: 1})(w)
+		w.server.Update(func(db *airflowtest.Database) {
+			dag := db.Dag("etl")
+			dag.NextLogicalDate, dag.NextRunAfter = dag.NextRunAfter, time.Time{}
+		})
+	}},
+	"next_run_in_time": {args: "etl", status: 0, build: func(w *world) {
+		overdue(airflowtest.Dag{})(w)
+		w.server.Update(func(db *airflowtest.Database) { db.Dag("etl").NextRunAfter = db.Now().Add(13 * time.Hour) })
+	}},
+	"other_active_runs": {args: "etl", status: 0, build: func(w *world) {
+		w.step(func(db *airflowtest.Database) { db.Add(task("load"), 0).Start() })
+		w.step(func(db *airflowtest.Database) { db.Add(airflowtest.Task("etl", "tuesday", "load"), 0).Start() })
+		w.step(func(db *airflowtest.Database) { db.Add(airflowtest.Task("etl", "wednesday", "load"), 0).Start() })
+	}},
+	"no_such_dag":        {args: "elt", status: 2, build: busyRun},
+	"no_such_dag_at_all": {args: "sales", status: 2, build: busyRun},
+	"no_such_run":        {args: "etl sunday", status: 2, build: busyRun},
+	"no_such_task":       {args: "etl monday lod", status: 2, build: busyRun},
+	"forbidden":          {args: "etl", status: 2, change: func(o *explain.Options) { o.Airflow.Username = "nobody" }, build: busyRun},
+	"not_my_dag":         {args: "etl", status: 2, change: func(o *explain.Options) { o.Airflow.Username = "limited" }, build: busyRun},
+	"wrong_password":     {args: "etl", status: 2, change: func(o *explain.Options) { o.Airflow.Password = "not-this-one" }, build: busyRun},
+	"unreachable":        {args: "etl", status: 2, build: func(w *world) { w.server.Stop() }},
+	"login_page":         {args: "etl", status: 2, build: func(w *world) { w.server.Inject(nil, airflowtest.LoginPage()) }},
 	"odd_names": {args: "größe a+b%/c tä/sk", status: 0, build: func(w *world) {
 		w.step(func(db *airflowtest.Database) { db.Add(airflowtest.Task("größe", "a+b%/c", "tä/sk"), 0).Start() })
 	}},
-}
-
-// failedWithLog is a task that failed twice, and said why.
-func failedWithLog(w *world) {
-	w.step(func(db *airflowtest.Database) {
-		db.Put(airflowtest.TaskInstance{Key: task("load"), MaxTries: 1, Retries: 1}).Start()
-	})
-	w.step(func(db *airflowtest.Database) { db.TaskInstance(task("load")).Fail() })
-	w.step(func(db *airflowtest.Database) { db.TaskInstance(task("load")).Start() })
-	w.step(func(db *airflowtest.Database) {
-		t := db.TaskInstance(task("load"))
-		var lines []airflowtest.LogLine
-		for i := range 30 {
-			lines = append(lines, airflowtest.LogLine{Time: db.Now().Add(time.Duration(i-60) * time.Second), Level: "INFO", Source: "load.py:12", Text: fmt.Sprintf("chunk %d is loaded", i)})
-		}
-		lines = append(lines,
-			airflowtest.LogLine{Time: db.Now(), Level: "ERROR", Source: "load.py:40", Text: "the warehouse says: \x1b[31mdisk full\x1b[0m"},
-			airflowtest.LogLine{Text: "Traceback (most recent call last):"},
-			airflowtest.LogLine{Text: "  File \"load.py\", line 40, in load"},
-			airflowtest.LogLine{Text: "WarehouseError: disk full"})
-		t.Logs = map[int][]airflowtest.LogLine{1: {{Text: "the first attempt"}}, 2: lines}
-		t.Links = map[string]string{"Warehouse job": "https://warehouse.example.org/jobs/7", "Not yet": ""}
-		t.Fail()
-		db.Run("etl", "monday").Settle()
-	})
-}
-
-func mapped(w *world) {
-	w.step(func(db *airflowtest.Database) {
-		db.Add(task("load"), 1)
-		for i, t := range db.Expand(task("load"), 12) {
-			switch {
-			case i < 5:
-				t.Succeed()
-			case i == 6:
-				t.Fail().Start().Fail()
-			default:
-				t.RenderedIndex = "eu"
-				t.Start()
-			}
-		}
-		db.TaskInstance(airflowtest.MappedTask("etl", "monday", "load", 3)).Note = "checked by hand \x1b[2J"
-	})
-}
-
-// busyRun is a run in which something is in most states.
-func busyRun(w *world) {
-	w.step(func(db *airflowtest.Database) {
-		db.PutDag(airflowtest.Dag{DagID: "etl", Schedule: "@daily", Owners: []string{"data"}})
-		db.PutRun(airflowtest.DagRun{DagID: "etl", RunID: "monday", Type: airflowtest.RunScheduled, LogicalDate: db.Now().Add(-24 * time.Hour), RunAfter: db.Now()})
-		db.PutPool(airflowtest.Pool{Name: "warehouse", Slots: 1})
-		db.Add(task("begin"), 0).PassThrough()
-		db.Add(task("extract"), 0).Fail()
-		db.Add(task("clean"), 0).FailUpstream()
-		db.Add(task("copy"), 3).Fail()
-		db.Put(airflowtest.TaskInstance{Key: task("holds"), Pool: "warehouse"}).Start()
-		db.Put(airflowtest.TaskInstance{Key: task("load"), Pool: "warehouse"})
-		for _, t := range db.Expand(task("load"), 30) {
-			t.Schedule()
-		}
-		db.Add(task("wait"), 0).Defer()
-		db.Add(task("poke"), 0).Reschedule()
-		db.Put(airflowtest.TaskInstance{Key: task("train"), Queue: "gpu"}).Enqueue()
-		for _, name := range []string{"report", "mail"} {
-			db.Add(task(name), 0).AskingWrites = airflowtest.Skipped
-		}
-	})
-	w.step(func(*airflowtest.Database) {})
 }

@@ -26,7 +26,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	for _, u := range r.Unknown {
 		t.line("Unknown: %s: %s", u.What, u.Err)
-		if advice := airflow.Advice(u.Err); advice != "" {
+		if advice := airflow.AdviceOnce(u.Err); advice != "" {
 			t.line("  -> %s", advice)
 		}
 	}
@@ -69,11 +69,15 @@ func (r *Report) writeFacts(t *text) {
 	if r.Instance != nil {
 		rows = append(rows, r.instanceRows(r.Instance)...)
 	}
-	if r.Run != nil && unfinished(r.Run.State) {
+	if next := r.nextRunText(); next != "" {
+		rows = append(rows, []string{"Next run", next})
+	}
+	if r.Run != nil && unfinished(r.Run.State) || r.missed() {
 		rows = append(rows, []string{"Scheduler", r.schedulerText()})
 	}
 	rows = append(rows, []string{"Page", r.Page})
 	t.table(rows)
+	r.writeActiveRuns(t)
 	if r.Instance != nil {
 		r.writeInstance(t, r.Instance)
 	}
@@ -125,85 +129,4 @@ func (r *Report) schedulerText() string {
 		return "unhealthy"
 	}
 	return "healthy"
-}
-
-// writeOverview writes the tasks of a run.
-func (r *Report) writeOverview(t *text, o *Overview) {
-	t.gap()
-	if o.Total == 0 {
-		t.line("It has no task instance yet.")
-		return
-	}
-	var counts []string
-	for _, c := range o.Counts {
-		counts = append(counts, fmt.Sprintf("%d %s", c.Count, c.State))
-	}
-	t.line("%s: %s", plural(o.Total, "task instance"), strings.Join(counts, ", "))
-	if o.Looked < o.Total {
-		t.line("Only the first %d were looked at.", o.Looked)
-	}
-	if len(o.Groups) == 0 {
-		return
-	}
-	t.gap()
-	rows := [][]string{{"STATE", "TASK", "INSTANCES", "TRY", "SINCE", "WHY"}}
-	for i := range o.Groups {
-		rows = append(rows, r.groupRow(&o.Groups[i]))
-	}
-	t.table(rows)
-	if o.More > 0 {
-		t.line("and %d more lines", o.More)
-	}
-	o.writeNotAsked(t)
-}
-
-// writeNotAsked writes each reason not to ask once, below the table.
-func (o *Overview) writeNotAsked(t *text) {
-	var reasons []string
-	about := map[string][]string{}
-	for i := range o.Groups {
-		g := &o.Groups[i]
-		if g.Why == nil || g.Why.NotAsked == "" || len(g.Why.Reasons) > 0 {
-			continue
-		}
-		if about[g.Why.NotAsked] == nil {
-			reasons = append(reasons, g.Why.NotAsked)
-		}
-		about[g.Why.NotAsked] = append(about[g.Why.NotAsked], g.name())
-	}
-	for _, reason := range reasons {
-		t.gap()
-		t.line("Not asked why %s: %s.", strings.Join(about[reason], ", "), reason)
-	}
-}
-
-func (r *Report) groupRow(g *Group) []string {
-	instances := fmt.Sprint(g.Count)
-	if len(g.Indexes) > 0 {
-		instances += " [" + indexes(g.Indexes, g.Count) + "]"
-	}
-	try, age := "-", "-"
-	if g.Try > 0 {
-		try = fmt.Sprintf("%d/%d", g.Try, max(g.MaxTry, g.Try))
-	}
-	if !g.Since.IsZero() {
-		age = fmt.Sprintf("%s (%s)", date(g.Since), span(r.At.Sub(g.Since)))
-	}
-	return []string{string(g.State), g.TaskID, instances, try, age, g.whyText()}
-}
-
-// whyText are the reasons of a group by name, or why they are not known.
-func (g *Group) whyText() string {
-	if g.Why == nil {
-		return ""
-	}
-	var list []string
-	for _, reason := range g.Why.Reasons {
-		list = append(list, reason.Reason)
-	}
-	text := strings.Join(list, ", ")
-	if g.Asked > 0 && g.Asked < g.Count {
-		text += fmt.Sprintf(" (asked about %d)", g.Asked)
-	}
-	return text
 }

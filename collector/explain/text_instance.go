@@ -2,6 +2,7 @@ package explain
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -20,7 +21,7 @@ func (r *Report) instanceRows(i *Instance) [][]string {
 	}
 	rows := [][]string{{"Task", name + r.operator(i)}}
 	state := string(i.State)
-	switch at := since(&i.TaskInstance); {
+	switch at := i.since(); {
 	case at.IsZero():
 	case i.State.Finished() || i.State == airflow.StateUpForRetry:
 		state += " " + r.ago(at)
@@ -106,6 +107,9 @@ func (r *Report) writeInstance(t *text, i *Instance) {
 	}
 	if i.Log != nil {
 		i.Log.write(t)
+		if n := i.lastFailed(); n > 0 && unfinished(r.Run.State) && !i.State.Finished() {
+			t.line("The log of attempt %d, which failed: --try=%d.", n, n)
+		}
 	}
 	if len(i.Links) > 0 {
 		t.gap()
@@ -119,11 +123,12 @@ func (r *Report) writeInstance(t *text, i *Instance) {
 func (r *Report) attemptRow(a *airflow.TaskInstance) []string {
 	took := "-"
 	switch {
-	case a.State == airflow.StateRunning && !a.StartDate.IsZero():
+	case a.StartDate.IsZero(): // the duration is that of another one
+	case a.State == airflow.StateRunning:
 		took = span(r.At.Sub(a.StartDate)) + " so far"
 	case a.HasDuration:
 		took = span(a.Duration)
-	case !a.StartDate.IsZero() && !a.EndDate.IsZero():
+	case !a.EndDate.IsZero():
 		took = span(a.EndDate.Sub(a.StartDate))
 	}
 	return []string{fmt.Sprint(a.TryNumber), string(a.State), date(a.StartDate), took}
@@ -147,10 +152,19 @@ func (l *Log) write(t *text) {
 		if len(l.Lines) > 0 {
 			end = " to its end"
 		}
+		if u, ok := errors.AsType[*unreadable](l.Err); ok {
+			t.line("Airflow could not read the log of attempt %d: %s", l.TryNumber, u)
+			t.line("  -> a worker serves its logs while it lives, under a name that Airflow's web server must resolve; remote logging keeps them")
+			return
+		}
+		if n, ok := errors.AsType[*noAttempt](l.Err); ok {
+			t.line("No log: %s.", n)
+			return
+		}
 		t.line("The log of attempt %d could not be read%s: %s", l.TryNumber, end, l.Err)
 		if airflow.ClassOf(l.Err) == airflow.ClassForbidden {
 			t.line("  missing right: can read on Task Logs")
 		}
-		t.line("  -> %s", airflow.Advice(l.Err))
+		t.line("  -> %s", airflow.AdviceOnce(l.Err))
 	}
 }

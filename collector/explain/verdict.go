@@ -3,6 +3,7 @@ package explain
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,6 +46,7 @@ func (r *Report) judge() {
 	}
 	if r.Run == nil {
 		r.judgeDagWithoutRuns()
+		r.judgeNextRun()
 		return
 	}
 	r.judgeComponents()
@@ -56,6 +58,7 @@ func (r *Report) judge() {
 		}
 	default:
 		r.judgeRun()
+		r.judgeNextRun()
 	}
 }
 
@@ -73,9 +76,9 @@ func (r *Report) advice() string {
 		return ""
 	}
 	if airflow.ClassOf(r.Err) == airflow.ClassForbidden {
-		return "airflow_exporter check tells what the account may read; " + airflow.Advice(r.Err)
+		return "airflow_exporter check tells what the account may read; " + airflow.AdviceOnce(r.Err)
 	}
-	return airflow.Advice(r.Err)
+	return airflow.AdviceOnce(r.Err)
 }
 
 func (r *Report) judgeDagWithoutRuns() {
@@ -84,8 +87,13 @@ func (r *Report) judgeDagWithoutRuns() {
 		r.blame("The DAG has no run, and none begins by the clock, since it is paused.")
 	case r.Dag.Stale:
 		r.blame("The DAG has no run, and none begins: it is in no file that Airflow can import.")
-	case !r.Dag.NextRunAfter.IsZero():
+	case r.missed():
+		r.judgeScheduler()
+		r.say("The DAG has no run yet.")
+	case r.Dag.NextRunAfter.After(r.At):
 		r.say("The DAG has no run yet; the first is due %s.", r.ago(r.Dag.NextRunAfter))
+	case !r.Dag.NextRunAfter.IsZero():
+		r.say("The DAG has no run yet; the first was due %s, and Airflow has not created it yet.", r.ago(r.Dag.NextRunAfter))
 	default:
 		r.say("The DAG has no run yet, and Airflow plans none: it is only triggered.")
 	}
@@ -93,9 +101,12 @@ func (r *Report) judgeDagWithoutRuns() {
 
 // judgeComponents speaks of components when what is to be explained waits for them.
 func (r *Report) judgeComponents() {
-	if !unfinished(r.Run.State) || r.Instance != nil && !r.Instance.waitsForScheduler() {
-		return
+	if unfinished(r.Run.State) && (r.Instance == nil || r.Instance.waitsForScheduler()) || r.missed() {
+		r.judgeScheduler()
 	}
+}
+
+func (r *Report) judgeScheduler() {
 	if s, ok := r.Health["scheduler"]; ok && !s.Healthy {
 		beat := ""
 		if !s.Heartbeat.IsZero() {
@@ -124,6 +135,9 @@ func (r *Report) judgeRun() {
 	switch r.Run.State {
 	case airflow.RunSuccess:
 		r.say("The run succeeded%s.", took)
+		if failed := r.tasks(airflow.StateFailed); len(failed) > 0 {
+			r.blame("Although it did, %s failed: %s.", plural(len(failed), "task"), few(failed, namedInVerdict))
+		}
 		return
 	case airflow.RunFailed:
 		r.blame("The run failed%s.", took)
@@ -181,31 +195,62 @@ func (r *Report) judgeGroups() {
 	failed := r.tasks(airflow.StateFailed)
 	switch {
 	case len(failed) > 0:
-		r.blame("Failed: %s.", strings.Join(failed, ", "))
+		r.blame("Failed: %s.", few(failed, namedInVerdict))
 	case r.Run.State == airflow.RunFailed:
 		r.say("No task of it is failed now: it met its dagrun_timeout, somebody marked it, or tasks were cleared since.")
 	}
 	if list := r.tasks(airflow.StateUpForRetry); len(list) > 0 {
-		r.blame("Failed, and waiting to be tried again: %s.", strings.Join(list, ", "))
+		r.blame("Failed, and waiting to be tried again: %s.", few(list, namedInVerdict))
 	}
 	if list := r.tasks(airflow.StateAwaitingInput); len(list) > 0 {
-		r.blame("Waiting for a person: %s.", strings.Join(list, ", "))
+		r.blame("Waiting for a person: %s.", few(list, namedInVerdict))
 	}
 	if !unfinished(r.Run.State) {
 		return
 	}
+	r.judgeWaitingGroups()
+}
+
+// judgeWaitingGroups says what tasks of a run wait for, each reason once.
+func (r *Report) judgeWaitingGroups() {
+	var reasons, stuck []string
+	waiting, upstream := map[string][]string{}, map[string][]airflow.TaskInstance{}
+	var oldest time.Time
 	for _, g := range r.Overview.Groups {
 		switch {
 		case g.Why != nil && g.Why.Asked:
-			r.blame("Waiting: %s: %s.", g.name(), g.Why.summary(r))
-		case g.State == airflow.StateQueued && r.At.Sub(g.Since) >= queuedTooLong:
-			r.blame("Waiting for a worker %s: %s.", r.lasting(g.Since), g.name())
+			reason := g.Why.summary(r)
+			if waiting[reason] == nil {
+				reasons = append(reasons, reason)
+			}
+			waiting[reason] = append(waiting[reason], g.name())
+			upstream[reason] = append(upstream[reason], g.Why.Upstream...)
+		case g.State == airflow.StateQueued && !g.Since.IsZero() && r.At.Sub(g.Since) >= queuedTooLong:
+			stuck = append(stuck, g.name())
+			if oldest.IsZero() || g.Since.Before(oldest) {
+				oldest = g.Since
+			}
 		}
+	}
+	for _, reason := range reasons {
+		text := reason
+		if list := upstream[reason]; len(list) > 0 {
+			slices.SortFunc(list, worstFirst)
+			list = slices.CompactFunc(list, func(a, b airflow.TaskInstance) bool { return a.Ref() == b.Ref() })
+			text += ": " + r.waitsFor(list)
+		}
+		r.blame("Waiting: %s: %s.", few(waiting[reason], namedInTable), text)
+	}
+	if len(stuck) > 0 {
+		r.blame("Waiting for a worker, the longest %s: %s.", r.lasting(oldest), few(stuck, namedInTable))
 	}
 }
 
 // tasks names the tasks with instances in a state.
 func (r *Report) tasks(state airflow.State) []string {
+	if r.Overview == nil {
+		return nil
+	}
 	var names []string
 	for _, g := range r.Overview.Groups {
 		if g.State == state {

@@ -34,7 +34,7 @@ func (r *Report) judgeInstance(i *Instance) {
 
 // after is how long the attempt took.
 func (i *Instance) after() string {
-	if !i.HasDuration {
+	if !i.HasDuration || i.StartDate.IsZero() { // then the duration is that of another one
 		return ""
 	}
 	return " after " + span(i.Duration)
@@ -42,8 +42,11 @@ func (i *Instance) after() string {
 
 // attempt is "attempt 2 of 3".
 func (i *Instance) attempt() string {
-	return fmt.Sprintf("attempt %d of %d", i.TryNumber, max(i.MaxTries+1, i.TryNumber))
+	return fmt.Sprintf("attempt %d of %d", i.TryNumber, i.tries())
 }
+
+// tries is how many attempts there may be. Airflow's max_tries is one less, and grows when the instance is cleared.
+func (i *Instance) tries() int { return max(i.MaxTries+1, i.TryNumber) }
 
 // judgeFailed speaks of what failed, itself or before it.
 func (r *Report) judgeFailed(i *Instance) bool {
@@ -54,7 +57,11 @@ func (r *Report) judgeFailed(i *Instance) bool {
 		case i.TryNumber == 0:
 			left = "It never ran: it was marked as failed, or its run was."
 		case i.TryNumber <= i.MaxTries:
-			left = "There would be more attempts: the task itself wanted no other, or it was marked as failed."
+			more := "1 more attempt was"
+			if n := i.tries() - i.TryNumber; n > 1 {
+				more = fmt.Sprintf("%d more attempts were", n)
+			}
+			left = more + " allowed, but none is coming: the task itself wanted no other, or it was marked as failed."
 		}
 		r.blame("It failed %s: %s%s. %s", r.ago(i.EndDate), i.attempt(), i.after(), left)
 		if i.TryNumber > 0 && i.StartDate.IsZero() {
@@ -63,7 +70,7 @@ func (r *Report) judgeFailed(i *Instance) bool {
 	case airflow.StateUpstreamFailed:
 		r.blame("It did not run, because a task before it failed.%s", r.failures(i))
 	case airflow.StateUpForRetry:
-		r.blame("It failed %s: %s%s. It is tried again after the retry_delay of the task, which Airflow's API does not tell.", r.ago(i.EndDate), i.attempt(), i.after())
+		r.judgeRetry(i)
 	default:
 		return false
 	}
@@ -76,17 +83,10 @@ func (r *Report) failures(i *Instance) string {
 		return ""
 	}
 	var list []string
-	for _, t := range i.Failed[:min(suggested, len(i.Failed))] {
-		name := t.TaskID
-		if t.MapIndex >= 0 {
-			name = fmt.Sprintf("%s[%d]", t.TaskID, t.MapIndex)
-		}
-		list = append(list, name)
+	for n := range i.Failed {
+		list = append(list, instanceName(&i.Failed[n]))
 	}
-	if len(i.Failed) > suggested {
-		list = append(list, "…")
-	}
-	return " Failed in this run: " + strings.Join(list, ", ") + "."
+	return " Failed in this run: " + few(list, suggested) + "."
 }
 
 // judgeWaiting speaks of what waits for its turn.
@@ -105,7 +105,10 @@ func (r *Report) judgeWaiting(i *Instance) bool {
 				r.blame("It waits: %s.", reason.sentence(r))
 			}
 		}
-		if len(i.Failed) > 0 && i.Why.isAboutUpstream() {
+		switch {
+		case len(i.Why.Upstream) > 0:
+			r.say("It waits for %s.", r.waitsFor(i.Why.Upstream))
+		case len(i.Failed) > 0 && i.Why.isAboutUpstream():
 			r.say("%s", strings.TrimSpace(r.failures(i)))
 		}
 		return true
@@ -159,16 +162,20 @@ func (r *Report) judgeDeferred(i *Instance) {
 	if i.Details != nil && i.Details.Trigger != nil && i.Details.Trigger.Classpath != "" {
 		trigger = "the trigger " + i.Details.Trigger.Classpath
 	}
+	waits := trigger + " waits in its place"
+	if at := i.since(); !at.IsZero() {
+		waits = trigger + " has waited in its place for " + span(r.At.Sub(at))
+	}
 	t, ok := r.Health["triggerer"]
 	switch {
 	case r.Health == nil:
-		r.say("It is deferred: %s waits in its place.", trigger)
+		r.say("It is deferred: %s.", waits)
 	case !ok:
-		r.blame("It is deferred: %s waits in its place, but Airflow knows of no triggerer to run it. Start one: airflow triggerer.", trigger)
+		r.blame("It is deferred: %s, but Airflow knows of no triggerer to run it. Start one: airflow triggerer.", waits)
 	case !t.Healthy:
-		r.blame("It is deferred: %s waits in its place, but Airflow calls its triggerer unhealthy. Start it again.", trigger)
+		r.blame("It is deferred: %s, but Airflow calls its triggerer unhealthy. Start it again.", waits)
 	default:
-		r.say("It is deferred: %s waits in its place, and the triggerer is healthy.", trigger)
+		r.say("It is deferred: %s, and the triggerer is healthy.", waits)
 	}
 }
 

@@ -54,6 +54,20 @@ func (r *Report) lasting(t time.Time) string {
 	return fmt.Sprintf("for %s (since %s)", span(r.At.Sub(t)), date(t))
 }
 
+const (
+	// namedInVerdict is how many names of what failed are told, namedInTable how many of the rest.
+	namedInVerdict = 10
+	namedInTable   = 3
+)
+
+// few are the first so many names, and how many others there are.
+func few(names []string, most int) string {
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s, … and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
+
 // plural is "1 run", "2 runs".
 func plural(n int, what string) string {
 	if n == 1 {
