@@ -163,6 +163,8 @@ var situations = map[string]struct {
 	"list_get":   {situation{user: "viewer", change: func(o *check.Options) { o.Airflow.List = airflow.ListGet }}, 0},
 	"not_blocked": {situation{user: "viewer", change: func(o *check.Options) { o.Collector.Blocked.Enabled = false },
 		prepare: on("/dependencies", airflowtest.Status(403, http.Header{"Content-Type": {"application/json"}}, `{"detail": "not \u001b[31mhere\u009b"}`))}, 0},
+	"no_links_of_the_first": {situation{user: "viewer",
+		prepare: on("/links", airflowtest.Status(404, http.Header{"Content-Type": {"application/json"}}, `{"detail": "Task ID not found", "title": "Not Found"}`).First(1))}, 0},
 	"empty": {situation{user: "viewer", prepare: func(s *airflowtest.Server) {
 		s.Update(func(db *airflowtest.Database) { db.DeleteDag("etl"); db.DeleteDag("reports") })
 	}}, 0},
