@@ -225,9 +225,8 @@ func (c *Client) send(req *http.Request, k call) (*answer, error) {
 	k.sent = &sentSecrets{list: slices.Clone(k.hidden)}
 	req = req.WithContext(c.chargeAgain(k.sent.watch(req.Context())))
 	a := &answer{call: k, started: time.Now(), observe: c.cfg.Observe, release: release}
-	kept := false
 	defer func() { // a panic must not keep the slot
-		if !kept {
+		if !a.taken {
 			a.Close()
 		}
 	}()
@@ -250,7 +249,7 @@ func (c *Client) send(req *http.Request, k call) (*answer, error) {
 	if err := a.check(resp.Header); err != nil {
 		return nil, err
 	}
-	kept = true
+	a.taken = true
 	return a, nil
 }
 
