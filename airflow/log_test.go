@@ -268,6 +268,8 @@ func TestLogsThatAreNotWhatTheySeem(t *testing.T) {
 		"the token first":          {"2.11.2", "application/json", `{"continuation_token": "t", "content": "[('a', 'x')]"}`, false, []string{"a x"}, ""},
 		"no host":                  {"2.11.2", "application/json", `{"content": "[(None, 'x')]"}`, false, []string{" x"}, ""},
 		"lists for tuples":         {"2.11.2", "application/json", `{"content": "[['a', 'x'],]"}`, false, []string{"a x"}, ""},
+		"a tuple of tuples":        {"2.11.2", "application/json", `{"content": "(('worker-1', 'x\\ny'),)", "continuation_token": "t"}`, false, []string{"worker-1 x", "worker-1 y"}, ""},
+		"no tuple":                 {"2.11.2", "application/json", `{"content": "()"}`, false, nil, ""},
 		"nothing":                  {"2.11.2", "application/json", `{"content": "[]"}`, false, nil, ""},
 		"no list":                  {"2.11.2", "application/json", `{"content": "[2026] a log\nthat is no list"}`, false, []string{" [2026] a log", " that is no list"}, ""},
 		"an empty log":             {"2.11.2", "application/json", `{"content": "[('a', '')]"}`, false, nil, ""},
