@@ -158,10 +158,17 @@ const opExtraLinks = "list the extra links of a task instance"
 // ExtraLinks returns the links that the operator of a task instance has for
 // people, by name (GET …/taskInstances/{task_id}/links). A link is nil as long
 // as the operator has none to offer, as before the task ran.
+//
+// Airflow 2 takes a map index from 2.10.5 on only. Before, map index −1 of an
+// expanded mapped task brings the links of any one of its instances, where later
+// versions answer 404.
 func (a *TaskInstanceAPI) ExtraLinks(ctx context.Context, ref TaskInstanceRef) (map[string]*string, error) {
 	s, err := a.server(ctx, opExtraLinks, ref)
 	if err != nil {
 		return nil, err
+	}
+	if ref.MapIndex >= 0 && !s.AtLeast(2, 10, 5) {
+		return nil, unsupported(opExtraLinks, s, "the links of one mapped task instance: upgrade it to 2.10.5 or later")
 	}
 	k := a.client.instanceCall(s, opExtraLinks, ref.unmapped(), "/links")
 	k.query = ref.indexQuery()

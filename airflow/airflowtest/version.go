@@ -81,6 +81,10 @@ func (r release) countsWithCursor() bool { return r.atLeast(3, 3, 2) }
 // hasAwaitingInput reports whether the state awaiting_input exists.
 func (r release) hasAwaitingInput() bool { return r.atLeast(3, 3, 0) }
 
+// linksByIndex reports whether v1 takes a map index for extra links; before, it
+// tells those of whichever instance comes first.
+func (r release) linksByIndex() bool { return r.atLeast(2, 10, 5) }
+
 // hasTries reports whether v1 lists attempts and dependencies.
 func (r release) hasTries() bool { return r.atLeast(2, 10, 0) }
 
