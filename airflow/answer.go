@@ -91,7 +91,7 @@ func (a *answer) check(h http.Header) error {
 }
 
 func (a *answer) checkContentType(h http.Header) error {
-	want := cmp.Or(a.call.accept, jsonType)
+	want := cmp.Or(a.call.sends, a.call.accept, jsonType)
 	contentType, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
 	switch {
 	case contentType == want:

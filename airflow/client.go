@@ -143,7 +143,8 @@ type call struct {
 	byRow    bool   // the answer is a listing whose rows are bounded one by one
 	want     int    // expected status; 0 means 200
 	orWant   int    // another one; 0 means none
-	accept   string // content type of the answer; empty means application/json
+	accept   string // content type to ask for; empty means application/json
+	sends    string // content type of the answer; empty means accept
 	unparsed bool   // the answer is a text, or one that this package reads piece by piece: no string in it is bounded
 	open     bool   // Request.Open
 	auth     authorizer

@@ -338,6 +338,33 @@ func TestContinuingALog(t *testing.T) {
 	}
 }
 
+// Airflow 3.0.0 and 3.0.1 send lines of JSON to who asks for text, and to nobody else.
+func TestStreamsOfEveryVersion(t *testing.T) {
+	for version, accept := range map[string]string{
+		"2.10.2": "text/plain", "2.11.2": "text/plain", "3.0.0": "text/plain", "3.0.1": "text/plain",
+		"3.0.2": "application/x-ndjson", "3.1.0": "application/x-ndjson", "3.3.2": "application/x-ndjson",
+	} {
+		server, api := theirs(t, version)
+		stream, err := api.Log(t.Context(), plainTask, 1, airflow.LogQuery{Stream: true})
+		if err != nil {
+			t.Errorf("%s: %v", version, err)
+			continue
+		}
+		all, err := lines(t, stream)
+		if err != nil || len(all) < 2 || all[len(all)-2].Text != "it's loading" || all[len(all)-1].Text != "more" {
+			t.Errorf("%s: %v, %v", version, all, err)
+		}
+		requests := server.Requests()
+		if got := requests[len(requests)-1].Header.Get("Accept"); got != accept {
+			t.Errorf("%s: asked for %s, want %s", version, got, accept)
+		}
+	}
+	_, err := logServer(t, "3.0.1", "text/plain", body("vm\nx\n")).TaskInstanceAPI().Log(t.Context(), anInstance, 1, airflow.LogQuery{Stream: true})
+	if airflow.ClassOf(err) != airflow.ClassDecode || err == nil {
+		t.Errorf("a text taken for lines of JSON: %v", err)
+	}
+}
+
 // A loop that ends early gives its connection back, and a stream that was closed says so.
 func TestClosingALog(t *testing.T) {
 	client := logServer(t, "3.3.2", "application/x-ndjson", body(strings.Repeat("{\"event\":\"x\"}\n", 1000)))

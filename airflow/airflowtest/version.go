@@ -103,6 +103,14 @@ func (r release) patchesEveryIndex() bool { return r.atLeast(3, 1, 0) && !r.atLe
 // patchTellsOne reports whether the answer to a PATCH of v2 is the instance, not a list.
 func (r release) patchTellsOne() bool { return !r.atLeast(3, 0, 2) }
 
+// logLinesType is what v2 wants to be asked for to send a log as lines of JSON.
+func (r release) logLinesType() string {
+	if r.atLeast(3, 0, 2) {
+		return "application/x-ndjson"
+	}
+	return "text/plain"
+}
+
 // hasTimetableKinds reports whether DAGs of v2 tell what kind their timetable is.
 func (r release) hasTimetableKinds() bool { return r.atLeast(3, 2, 0) }
 
