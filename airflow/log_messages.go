@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -14,57 +15,77 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// messageLines is the log as application/x-ndjson of Airflow 3.
+// messageLines is the log as application/x-ndjson of Airflow 3. Before 3.1.2, some of its lines may be bare text, such as
+// "(Log stream stopped - …)".
 type messageLines struct {
-	body *guard
-	dec  *jsontext.Decoder
-	text []byte
+	body  *guard
+	lines logLines
+	text  []byte
 }
 
+// newMessageLines leaves the bound of a line to the guard, for whom it is a row.
 func newMessageLines(body *guard) *messageLines {
-	return &messageLines{body: body, dec: jsontext.NewDecoder(body)}
+	return &messageLines{body: body, lines: newLogLines(body, math.MaxInt)}
 }
 
-func (l *messageLines) next() (logPiece, error) { return l.message() }
+func (l *messageLines) next() (piece logPiece, err error) {
+	for {
+		l.body.row()
+		line, err := l.lines.next()
+		if err != nil {
+			return logPiece{}, err
+		}
+		line = bytes.TrimSpace(line)
+		switch {
+		case len(line) == 0:
+			continue
+		case line[0] == '{' || line[0] == '"':
+			piece, l.text, err = message(line, l.text)
+		default:
+			piece, l.text = textMessage(string(line), l.text)
+		}
+		return piece, err
+	}
+}
 
 func (l *messageLines) token() (string, bool) { return "", false }
 
-// message reads one message: an object, or a string where Airflow could not read one.
-func (l *messageLines) message() (logPiece, error) {
-	l.body.row()
-	value, err := l.dec.ReadValue()
-	if err != nil {
-		return logPiece{}, err
-	}
-	piece := logPiece{isLine: true}
+// message reads one message: an object, or a string where Airflow could not read one. The text of the piece is in the buffer.
+func message(value jsontext.Value, buffer []byte) (piece logPiece, _ []byte, err error) {
 	switch value.Kind() {
 	case '"':
 		var text string
 		if err := json.Unmarshal(value, &text); err != nil {
-			return logPiece{}, err
+			return logPiece{}, buffer, err
 		}
-		l.text = append(l.text[:0], text...)
-		piece.line = parseLogLine("", l.text)
+		piece, buffer = textMessage(text, buffer)
+		return piece, buffer, nil
 	case '{':
 		if piece.line, err = parseMessage(value); err != nil {
-			return logPiece{}, err
+			return logPiece{}, buffer, err
 		}
 		compact := value.Clone()
 		if err := compact.Compact(); err != nil {
-			return logPiece{}, err
+			return logPiece{}, buffer, err
 		}
-		l.text = append(l.text[:0], compact...)
-	default:
-		return logPiece{}, fmt.Errorf("a log message that is %s", value.Kind())
+		buffer = append(append(buffer[:0], compact...), '\n')
+		piece.isLine, piece.text = true, buffer
+		return piece, buffer, nil
 	}
-	l.text = append(l.text, '\n')
-	piece.text = l.text
-	return piece, nil
+	return logPiece{}, buffer, fmt.Errorf("a log message that is %s", value.Kind())
+}
+
+// textMessage is a message that is no more than a text.
+func textMessage(text string, buffer []byte) (logPiece, []byte) {
+	buffer = append(append(buffer[:0], text...), '\n')
+	return logPiece{line: parseLogLine("", buffer[:len(text)]), isLine: true, text: buffer}, buffer
 }
 
 // messageLog is the log as application/json of Airflow 3: {"content": [message, …], "continuation_token": …}.
 type messageLog struct {
-	messageLines
+	body         *guard
+	dec          *jsontext.Decoder
+	text         []byte
 	state        messageLogState
 	continuation string
 }
@@ -78,7 +99,7 @@ const (
 )
 
 func newMessageLog(body *guard) *messageLog {
-	return &messageLog{messageLines: messageLines{body: body, dec: jsontext.NewDecoder(body)}}
+	return &messageLog{body: body, dec: jsontext.NewDecoder(body)}
 }
 
 func (l *messageLog) token() (string, bool) { return l.continuation, l.continuation != "" }
@@ -94,8 +115,14 @@ func (l *messageLog) next() (logPiece, error) {
 	}
 	if l.state == inContent {
 		if l.dec.PeekKind() != ']' {
-			piece, err := l.message()
-			return piece, noEOF(err)
+			l.body.row()
+			value, err := l.dec.ReadValue()
+			if err != nil {
+				return logPiece{}, noEOF(err)
+			}
+			var piece logPiece
+			piece, l.text, err = message(value, l.text)
+			return piece, err
 		}
 		if _, err := l.dec.ReadToken(); err != nil {
 			return logPiece{}, err

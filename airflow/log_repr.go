@@ -49,7 +49,7 @@ func (l *reprLog) next() (logPiece, error) {
 		l.done = true
 		return logPiece{}, io.EOF
 	}
-	l.host, l.inText, l.lines = host, true, newLogLines(l.tuples)
+	l.host, l.inText, l.lines = host, true, newLogLines(l.tuples, maxString)
 	return logPiece{text: []byte(host + "\n")}, nil
 }
 
