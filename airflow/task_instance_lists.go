@@ -56,6 +56,9 @@ func (a *TaskInstanceAPI) rows(ctx context.Context, q *taskInstanceListing) iter
 	return func(yield func(TaskInstanceDetails, error) bool) {
 		n := 0
 		err := a.list(ctx, q, func(t TaskInstanceDetails) bool {
+			if !q.filter.hasDates(&t.TaskInstance) {
+				return true
+			}
 			n++
 			return yield(t, nil) && n != q.filter.Limit
 		})
@@ -111,7 +114,7 @@ func (q *taskInstanceListing) rowsOf(c *Client, s *server, sel selection) rowsOf
 	room := cmp.Or(f.Room, defaultRoom)
 	if f.Limit > 0 {
 		room = min(room, f.Limit)
-		if f.Limit < getLimit {
+		if f.Limit < getLimit && !f.boundsDates() { // else the page may hold rows that do not count
 			sel.params.Set("limit", strconv.Itoa(f.Limit))
 		}
 	}
