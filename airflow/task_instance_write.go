@@ -39,7 +39,7 @@ const opSetState = "set the state of a task instance"
 // It changes the one instance that ref names, and what the change includes
 // beside it: map index −1 is never all indexes of an expanded mapped task, which
 // has no such instance, so that Airflow answers 404. Airflow 3.1.0 and 3.1.1, which change every index whichever is named,
-// are not asked to change a mapped one.
+// are not asked to change a mapped one, nor other runs, in which the task may be mapped.
 //
 // Airflow 2 tells of a dry run which instance it found, even if it has the state
 // already, and nothing of a real one, whose result is empty. Airflow 3 tells of
@@ -149,8 +149,16 @@ func (v2) indexed(ref TaskInstanceRef) string {
 
 func (d v2) setState(ctx context.Context, a *TaskInstanceAPI, s *server, ref TaskInstanceRef, change StateChange) ([]ChangedTaskInstance, error) {
 	// https://github.com/apache/airflow/issues/57101
-	if change.Commit && ref.MapIndex >= 0 && s.AtLeast(3, 1, 0) && !s.AtLeast(3, 1, 2) {
-		return nil, unsupported(opSetState, s, "a change of one mapped task instance, but changes every index: upgrade it to 3.1.2 or later")
+	if change.Commit && s.AtLeast(3, 1, 0) && !s.AtLeast(3, 1, 2) {
+		const instead = ", but changes every index: upgrade it to 3.1.2 or later"
+		switch {
+		case ref.MapIndex >= 0:
+			return nil, unsupported(opSetState, s, "a change of one mapped task instance"+instead)
+		case change.IncludeFuture: // in another run the task may be mapped
+			return nil, unsupported(opSetState, s, "StateChange.IncludeFuture of one task instance a run"+instead)
+		case change.IncludePast:
+			return nil, unsupported(opSetState, s, "StateChange.IncludePast of one task instance a run"+instead)
+		}
 	}
 	path := d.indexed(ref)
 	if !change.Commit {

@@ -211,6 +211,20 @@ func TestAirflowsThatWriteToEveryIndex(t *testing.T) {
 		if after := notes(server); !slices.Equal(after, want) {
 			t.Errorf("%s: got %v, want %v", version, after, want)
 		}
+		for field, wider := range map[string]airflow.StateChange{
+			"IncludeFuture": {State: airflow.StateFailed, Commit: true, IncludeFuture: true},
+			"IncludePast":   {State: airflow.StateFailed, Commit: true, IncludePast: true},
+		} {
+			other, api := theirs(t, version)
+			_, err := api.SetState(t.Context(), plainTask, wider)
+			if can && err != nil || !can && (!errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), field) || changed(other)) {
+				t.Errorf("%s: %v", version, err)
+			}
+			wider.Commit = false
+			if _, err := api.SetState(t.Context(), plainTask, wider); err != nil {
+				t.Errorf("%s: a dry run with %s: %v", version, field, err)
+			}
+		}
 		if got, err := api.SetState(t.Context(), mappedTask, airflow.StateChange{State: airflow.StateFailed}); err != nil || len(got) != 1 {
 			t.Errorf("%s: a dry run: %v, %v", version, got, err)
 		}
