@@ -15,8 +15,9 @@ import (
 type StateChange struct {
 	// State is StateSuccess, StateFailed or StateSkipped. Airflow refuses all others.
 	State State
-	// Commit makes the change. Without it Airflow only says what it would
-	// change: a field that is forgotten writes nothing.
+	// Commit makes the change. Without it Airflow only says which instances it
+	// would change, and not which ones it would clear besides (see SetState): a
+	// field that is forgotten writes nothing.
 	Commit bool
 	// These widen the change to other tasks, and other runs, of the DAG. Airflow 3.
 	IncludeUpstream, IncludeDownstream, IncludeFuture, IncludePast bool
@@ -33,8 +34,12 @@ const opSetState = "set the state of a task instance"
 
 // SetState sets the state of a task instance
 // (PATCH …/taskInstances/{task_id}[/{map_index}]), or, without change.Commit,
-// asks what that would change. It needs the right to edit task instances. What
-// failed downstream is cleared by it and runs again.
+// asks what that would change. It needs the right to edit task instances.
+//
+// A change also clears what is failed or upstream_failed downstream of the task,
+// so that it runs again: in this run, with IncludeFuture in the runs after it, too,
+// with IncludePast in those before it, and with both in all runs of the DAG. No
+// dry run, and no answer, tells of these.
 //
 // It changes the one instance that ref names, and what the change includes
 // beside it: map index −1 is never all indexes of an expanded mapped task, which
