@@ -53,7 +53,8 @@ func ExampleTaskInstanceAPI_Get() {
 	api, shutdown := exampleAPI("3.3.2")
 	defer shutdown()
 
-	ref := airflow.TaskInstanceRef{DagID: "etl", RunID: "monday", TaskID: "part", MapIndex: 2}
+	ref := airflow.RunRef{DagID: "etl", RunID: "monday"}.Task("part")
+	ref.MapIndex = 2
 	ti, err := api.Get(context.Background(), ref)
 	if err != nil {
 		log.Fatal(err)
@@ -81,7 +82,7 @@ func ExampleTaskInstanceAPI_ListMapped() {
 	api, shutdown := exampleAPI("3.3.2")
 	defer shutdown()
 
-	task := airflow.TaskInstanceRef{DagID: "etl", RunID: "monday", TaskID: "part"}
+	task := airflow.RunRef{DagID: "etl", RunID: "monday"}.Task("part")
 	for ti, err := range api.ListMapped(context.Background(), task, airflow.TaskInstanceFilter{}) {
 		if err != nil {
 			log.Fatal(err)
@@ -113,7 +114,7 @@ func ExampleTaskInstanceAPI_Tries() {
 	api, shutdown := exampleAPI("3.3.2")
 	defer shutdown()
 
-	ref := airflow.TaskInstanceRef{DagID: "etl", RunID: "monday", TaskID: "load", MapIndex: -1}
+	ref := airflow.RunRef{DagID: "etl", RunID: "monday"}.Task("load")
 	tries, err := api.Tries(context.Background(), ref)
 	if err != nil {
 		log.Fatal(err)
@@ -128,7 +129,7 @@ func ExampleTaskInstanceAPI_ExtraLinks() {
 	api, shutdown := exampleAPI("2.11.2")
 	defer shutdown()
 
-	ref := airflow.TaskInstanceRef{DagID: "etl", RunID: "monday", TaskID: "load", MapIndex: -1}
+	ref := airflow.RunRef{DagID: "etl", RunID: "monday"}.Task("load")
 	links, err := api.ExtraLinks(context.Background(), ref)
 	if err != nil {
 		log.Fatal(err)
@@ -145,7 +146,7 @@ func ExampleTaskInstanceAPI_Log() {
 	api, shutdown := exampleAPI("2.11.2")
 	defer shutdown()
 
-	ref := airflow.TaskInstanceRef{DagID: "etl", RunID: "monday", TaskID: "load", MapIndex: -1}
+	ref := airflow.RunRef{DagID: "etl", RunID: "monday"}.Task("load")
 	stream, err := api.Log(context.Background(), ref, 1, airflow.LogQuery{})
 	if err != nil {
 		log.Fatal(err)
@@ -169,7 +170,7 @@ func ExampleLogStream_Read() {
 	api, shutdown := exampleAPI("3.3.2")
 	defer shutdown()
 
-	ref := airflow.TaskInstanceRef{DagID: "etl", RunID: "monday", TaskID: "load", MapIndex: -1}
+	ref := airflow.RunRef{DagID: "etl", RunID: "monday"}.Task("load")
 	stream, err := api.Log(context.Background(), ref, 1, airflow.LogQuery{Stream: true})
 	if err != nil {
 		log.Fatal(err)
@@ -191,7 +192,8 @@ func ExampleTaskInstanceAPI_SetState() {
 	defer shutdown()
 
 	ctx := context.Background()
-	ref := airflow.TaskInstanceRef{DagID: "etl", RunID: "monday", TaskID: "part", MapIndex: 2}
+	ref := airflow.RunRef{DagID: "etl", RunID: "monday"}.Task("part")
+	ref.MapIndex = 2
 	change := airflow.StateChange{State: airflow.StateSuccess}
 	planned, err := api.SetState(ctx, ref, change)
 	if err != nil {
@@ -217,7 +219,7 @@ func ExampleTaskInstanceAPI_SetNote() {
 	api, shutdown := exampleAPI("2.11.2")
 	defer shutdown()
 
-	ref := airflow.TaskInstanceRef{DagID: "etl", RunID: "monday", TaskID: "load", MapIndex: -1}
+	ref := airflow.RunRef{DagID: "etl", RunID: "monday"}.Task("load")
 	ti, err := api.SetNote(context.Background(), ref, "part 2 is on its way")
 	if err != nil {
 		log.Fatal(err)

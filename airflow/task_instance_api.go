@@ -206,7 +206,7 @@ func (v2) extraLinks(a *answer) (map[string]*string, error) {
 
 // unmapped names the task, for paths that leave the index to the query.
 func (r TaskInstanceRef) unmapped() TaskInstanceRef {
-	r.MapIndex = -1
+	r.MapIndex = NotMapped
 	return r
 }
 
