@@ -20,6 +20,9 @@ import (
 // Each row comes once, as it arrives. The last pair of a list that failed has an error: an [*Error],
 // which may wrap an [*IncompleteError]; the rows before it must then be thrown away. While the loop body
 // runs, the request holds one of the connections of Config.Concurrency.
+//
+// A list ends after 10,000 pages, which are a million rows unless Airflow has smaller pages, with an IncompleteError if there
+// are more. Of each row some 20 bytes are kept until the list ends, so that none comes twice.
 func (a *TaskInstanceAPI) List(ctx context.Context, run RunRef, f TaskInstanceFilter) iter.Seq2[TaskInstanceDetails, error] {
 	q := taskInstanceListing{list: listOfRun, filter: f, ref: TaskInstanceRef{DagID: run.DagID, RunID: run.RunID}}
 	q.path, q.endpoint = run.path()+"/taskInstances", runPath+"/taskInstances"

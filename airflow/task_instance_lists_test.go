@@ -3,8 +3,10 @@ package airflow_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"iter"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -275,5 +277,25 @@ func TestDetailsWithoutAFiniteDuration(t *testing.T) {
 	one, err := api.Get(t.Context(), airflow.TaskInstanceRef{DagID: "etl", RunID: "r", TaskID: "part", MapIndex: 7})
 	if err != nil || one.HasDuration {
 		t.Errorf("%+v, %v", one, err)
+	}
+}
+
+// A list of more pages than any Airflow should have ends, and says that it is not whole.
+func TestListsOfTooManyPages(t *testing.T) {
+	pages := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		text := `{"version":"3.3.2"}`
+		if strings.HasSuffix(r.URL.Path, "/taskInstances") {
+			pages++
+			text = fmt.Sprintf(`{"task_instances":[{"dag_id":"d","dag_run_id":"r","task_id":"t","map_index":%d,"try_number":1,"max_tries":0,"pool":"p","pool_slots":1}],"next_cursor":"%d"}`, pages, pages)
+		}
+		send(http.StatusOK, "application/json", text)(w, r)
+	}))
+	defer server.Close()
+	api := newClient(t, server.URL, func(c *airflow.Config) { c.RequestsPerSecond, c.Burst = 1e6, 1e6 }).TaskInstanceAPI()
+	rows, err := collect(api.List(t.Context(), airflow.RunRef{DagID: "d", RunID: "r"}, airflow.TaskInstanceFilter{}))
+	short, ok := errors.AsType[*airflow.IncompleteError](err)
+	if !ok || short.Received != len(rows) || short.Total <= short.Received || pages != 10_000 {
+		t.Errorf("%d rows of %d pages: %v", len(rows), pages, err)
 	}
 }
