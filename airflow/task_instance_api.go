@@ -118,6 +118,7 @@ func (a *TaskInstanceAPI) Dependencies(ctx context.Context, ref TaskInstanceRef)
 // Tries lists the attempts of a task instance as Airflow sends them
 // (GET …/taskInstances/{task_id}[/{map_index}]/tries): in no order, the current
 // one among them, and some of them twice. [Client.Tries] has one row of each.
+// Of an instance that does not exist there are none on Airflow 2; it is a 404 on 3.
 func (a *TaskInstanceAPI) Tries(ctx context.Context, ref TaskInstanceRef) ([]TaskInstanceDetails, error) {
 	s, err := a.server(ctx, opTries, ref)
 	if err != nil {
@@ -128,7 +129,13 @@ func (a *TaskInstanceAPI) Tries(ctx context.Context, ref TaskInstanceRef) ([]Tas
 		return nil, err
 	}
 	defer answer.Close()
-	return answer.detailsList(&a.client.names)
+	rows, err := answer.detailsList(&a.client.names)
+	for i := range rows {
+		if rows[i].Ref() != ref {
+			return nil, answer.errorf(ClassDecode, nil, "row %d: an attempt of another task instance", i)
+		}
+	}
+	return rows, err
 }
 
 // detailsList reads an answer that is a whole list.

@@ -150,6 +150,10 @@ func TestAnswersAboutOthers(t *testing.T) {
 			_, err := api.TryDetails(t.Context(), ref, 1)
 			return err
 		}},
+		{"op_get_mapped_task_instance_tries.json", func(api *airflow.TaskInstanceAPI, ref airflow.TaskInstanceRef) error {
+			_, err := api.Tries(t.Context(), ref)
+			return err
+		}},
 		{"patch-mapped-note.json", func(api *airflow.TaskInstanceAPI, ref airflow.TaskInstanceRef) error {
 			_, err := api.SetNote(t.Context(), ref, "x")
 			return err
@@ -183,9 +187,13 @@ func TestAnswersAboutOthers(t *testing.T) {
 			func(r *airflow.TaskInstanceRef) { r.DagID = "other" },
 			func(r *airflow.TaskInstanceRef) { r.RunID = "other" },
 			func(r *airflow.TaskInstanceRef) { r.TaskID = "other" },
+			func(r *airflow.TaskInstanceRef) { r.MapIndex += 2 },
 		} {
 			other := ref
 			change(&other)
+			if other.MapIndex != ref.MapIndex && (tc.file == "listmapped.json" || tc.file == "op_patch_task_instance_default_dry_admin.json") {
+				continue // all indexes are there, or none is told
+			}
 			if err := tc.ask(api, other); airflow.ClassOf(err) != airflow.ClassDecode || err == nil {
 				t.Errorf("%s taken for an answer about %v: %v", tc.file, other, err)
 			}
