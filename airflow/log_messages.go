@@ -75,10 +75,13 @@ func message(value jsontext.Value, buffer []byte) (piece logPiece, _ []byte, err
 	return logPiece{}, buffer, fmt.Errorf("a log message that is %s", value.Kind())
 }
 
-// textMessage is a message that is no more than a text.
+// textMessage is a message that is no more than a text, a JSON string for who reads lines of JSON.
 func textMessage(text string, buffer []byte) (logPiece, []byte) {
-	buffer = append(append(buffer[:0], text...), '\n')
-	return logPiece{line: parseLogLine("", buffer[:len(text)]), isLine: true, text: buffer}, buffer
+	piece := logPiece{line: parseLogLine("", []byte(text)), isLine: true}
+	buffer, _ = jsontext.AppendQuote(buffer[:0], text) // what is not UTF-8 is replaced
+	buffer = append(buffer, '\n')
+	piece.text = buffer
+	return piece, buffer
 }
 
 // messageLog is the log as application/json of Airflow 3: {"content": [message, …], "continuation_token": …}.
@@ -183,26 +186,26 @@ func noEOF(err error) error {
 	return err
 }
 
-// parseMessage reads a message of Airflow 3. A field that is not of the usual kind is left among the others.
+// parseMessage reads a message of Airflow 3. A field that is not of the usual kind is left among the others, null included.
 func parseMessage(object jsontext.Value) (LogLine, error) {
 	var fields map[string]jsontext.Value
 	if err := json.Unmarshal(object, &fields); err != nil {
 		return LogLine{}, err
 	}
 	text := func(key string) (s string) {
-		if value, ok := fields[key]; ok && json.Unmarshal(value, &s) == nil {
+		if value := fields[key]; value.Kind() == '"' && json.Unmarshal(value, &s) == nil {
 			delete(fields, key)
 		}
 		return s
 	}
 	line := LogLine{Text: text("event"), Level: strings.ToLower(text("level")), Logger: text("logger")}
 	var at time.Time
-	if value, ok := fields["timestamp"]; ok && json.Unmarshal(value, &at) == nil { // null is no time
+	if value, ok := fields["timestamp"]; ok && json.Unmarshal(value, &at) == nil { // null is the zero time
 		line.Time = at
 		delete(fields, "timestamp")
 	}
 	var number int
-	if value, ok := fields["lineno"]; ok && json.Unmarshal(value, &number) == nil {
+	if value := fields["lineno"]; value.Kind() == '0' && json.Unmarshal(value, &number) == nil {
 		if line.Source = text("filename"); line.Source != "" {
 			line.Source += ":" + strconv.Itoa(number)
 			delete(fields, "lineno")

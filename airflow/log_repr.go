@@ -213,7 +213,10 @@ func endOfLog(token string) bool {
 		}
 	}
 	var metadata struct {
-		EndOfLog bool `json:"end_of_log"`
+		EndOfLog any `json:"end_of_log"`
 	}
-	return json.Unmarshal(text, &metadata) == nil && metadata.EndOfLog
+	if json.Unmarshal(text, &metadata) != nil {
+		return false
+	}
+	return metadata.EndOfLog == true || metadata.EndOfLog == "true" // which some log handlers write
 }

@@ -2,6 +2,7 @@ package airflow_test
 
 import (
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -71,6 +72,52 @@ func TestContinuingALog(t *testing.T) {
 		if !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "LogQuery.Token") || !strings.Contains(err.Error(), version) {
 			t.Errorf("%s: %v", version, err)
 		}
+	}
+}
+
+// Who reads a log of Airflow 3 as it is gets one JSON value a line, whatever a message is.
+func TestEveryMessageIsALineOfJSON(t *testing.T) {
+	const want = "\"a\\nb\"\n{\"event\":\"x\",\"level\":null,\"lineno\":null,\"filename\":\"f\"}\n\"it's bare\"\n"
+	for contentType, text := range map[string]string{
+		"application/json":     `{"content":["a\nb",{"event":"x", "level":null, "lineno":null, "filename":"f"},"it's bare"],"continuation_token":null}`,
+		"application/x-ndjson": "\"a\\nb\"\n{\"event\":\"x\", \"level\":null, \"lineno\":null, \"filename\":\"f\"}\nit's bare\n",
+	} {
+		api := logServer(t, "3.0.6", contentType, body(text)).TaskInstanceAPI()
+		q := airflow.LogQuery{Stream: contentType != "application/json"}
+		stream, err := api.Log(t.Context(), anInstance, 1, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(stream)
+		if err != nil || stream.Close() != nil || string(got) != want {
+			t.Errorf("got  %s\nwant %s, %v", got, want, err)
+		}
+		if stream, err = api.Log(t.Context(), anInstance, 1, q); err != nil {
+			t.Fatal(err)
+		}
+		all, err := lines(t, stream)
+		if err != nil || len(all) != 3 || all[0].Text != "a\nb" || all[2].Text != "it's bare" {
+			t.Fatalf("got %v, %v", all, err)
+		}
+		if m := all[1]; m.Text != "x" || m.Level != "" || m.Source != "" || len(m.Fields) != 3 || string(m.Fields["level"]) != "null" {
+			t.Errorf("got %+v: what is null is lost", m)
+		}
+	}
+}
+
+// The text of Airflow 2 has hosts on lines of their own, which nothing tells from the log.
+func TestHostsInTheTextOfALog(t *testing.T) {
+	stream, err := logServer(t, "2.11.2", "text/plain", body("a\nx\nb\ny\n")).TaskInstanceAPI().Log(t.Context(), anInstance, 1, airflow.LogQuery{Stream: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := lines(t, stream)
+	var got []string
+	for _, line := range all {
+		got = append(got, line.Host+" "+line.Text)
+	}
+	if want := []string{"a x", "a b", "a y"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q, %v", got, want, err)
 	}
 }
 

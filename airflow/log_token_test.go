@@ -24,6 +24,9 @@ func TestTokensThatEndALog(t *testing.T) {
 	for token, want := range map[string]bool{
 		plain(`{"end_of_log":true,"log_pos":7}`):    true,
 		plain(`{"end_of_log":false,"log_pos":7}`):   false,
+		plain(`{"end_of_log":"true"}`):              true,
+		plain(`{"end_of_log":"false"}`):             false,
+		plain(`{"end_of_log":[1]}`):                 false,
 		plain(`{"log_pos":7}`):                      false,
 		plain(`[]`):                                 false,
 		packed(`{"end_of_log":true,"log_pos":7}`):   true,

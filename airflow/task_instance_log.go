@@ -15,8 +15,9 @@ type LogQuery struct {
 	FullContent bool
 	// Stream lets Airflow send the log while it reads it, to the end as it is
 	// now, as text/plain (Airflow 2) or application/x-ndjson (Airflow 3), where
-	// it otherwise sends JSON. Such an answer has no token, and Airflow would
-	// ignore one that it is given.
+	// it otherwise sends JSON. Such a log cannot be continued: Airflow begins it
+	// anew whatever the token, and what Airflow 3 calls a token of it, in a header,
+	// is not used. On Airflow 2 it does not tell hosts apart; see LogLine.Host.
 	Stream bool
 }
 
