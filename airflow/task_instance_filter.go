@@ -57,7 +57,7 @@ type TaskInstanceFilter struct {
 	// Limit ends the list after so many rows; 0: all of them.
 	Limit int
 	// Room is how many rows one answer may hold where a list is one answer, as it is by batch, and
-	// always on Airflow 2; 0: 10,000. A list that has more ends with an IncompleteError.
+	// always on Airflow 2; 0: 10,000, or Limit if that is more. A list that has more ends with an IncompleteError.
 	Room int
 }
 

@@ -114,7 +114,7 @@ func (q *taskInstanceListing) check() error {
 // rowsOf are the rows that q selects.
 func (q *taskInstanceListing) rowsOf(c *Client, s *server, sel selection) rowsOf[TaskInstanceDetails, TaskInstanceRef] {
 	f := &q.filter
-	room := cmp.Or(f.Room, defaultRoom)
+	room := cmp.Or(f.Room, max(defaultRoom, f.Limit))
 	if f.Limit > 0 {
 		room = min(room, f.Limit)
 		if f.Limit < getLimit && !f.boundsDates() { // else the page may hold rows that do not count

@@ -224,6 +224,24 @@ func TestListsThatDoNotFit(t *testing.T) {
 	}
 }
 
+// A limit above the usual room makes room for itself, unless the caller gave a room.
+func TestLimitsAboveTheUsualRoom(t *testing.T) {
+	for _, version := range []string{"2.11.2", "3.3.2"} {
+		server, api := wideDag(t, version)
+		server.Update(func(db *airflowtest.Database) {
+			db.Expand(db.Add(airflowtest.Task("etl", "r", "many"), 0).Key, 11_000)
+		})
+		rows, err := collect(api.ListBatch(t.Context(), airflow.TaskInstanceFilter{TaskIDs: []string{"many"}, Limit: 10_500}))
+		if err != nil || len(rows) != 10_500 {
+			t.Errorf("%s: %d rows, %v", version, len(rows), err)
+		}
+		_, err = collect(api.ListBatch(t.Context(), airflow.TaskInstanceFilter{TaskIDs: []string{"many"}, Limit: 10_500, Room: 1000}))
+		if _, ok := errors.AsType[*airflow.IncompleteError](err); !ok {
+			t.Errorf("%s: %v", version, err)
+		}
+	}
+}
+
 // Filters reach Airflow, and what it does not know is told before it is asked.
 func TestFilters(t *testing.T) {
 	for _, version := range manyVersions {
