@@ -2,6 +2,8 @@ package airflow_test
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,5 +81,24 @@ func TestAnswersThatAreGivenUp(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// A call that its caller gives up, before the answer or in it, is none that Airflow refused.
+func TestCallsThatAreCancelled(t *testing.T) {
+	for name, fault := range map[string]airflowtest.Fault{"before the answer": airflowtest.Hang(), "in the answer": airflowtest.HangAfter(2500)} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, _ := wideDag(t, "3.3.2")
+				api := connect(t, server, nil).TaskInstanceAPI()
+				server.Inject(airflowtest.On("", "/taskInstances"), fault)
+				ctx, cancel := context.WithCancel(t.Context())
+				time.AfterFunc(time.Second, cancel)
+				_, err := collect(api.List(ctx, airflow.RunRef{DagID: "etl", RunID: "r"}, airflow.TaskInstanceFilter{}))
+				if airflow.ClassOf(err) != airflow.ClassTimeout || !errors.Is(err, context.Canceled) || !strings.HasSuffix(err.Error(), "given up by the caller") {
+					t.Errorf("got %v of class %s", err, airflow.ClassOf(err))
+				}
+			})
+		})
 	}
 }
