@@ -49,6 +49,39 @@ func exampleAPI(version string) (api *airflow.TaskInstanceAPI, shutdown func()) 
 	}
 }
 
+// exampleOfARunningTask has a task "watch", which writes its last line when it goes on.
+func exampleOfARunningTask() (api *airflow.TaskInstanceAPI, goOn, shutdown func()) {
+	noon := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	server, err := airflowtest.New(airflowtest.Options{Version: "3.3.2", Clock: func() time.Time { return noon }})
+	if err != nil {
+		log.Fatal(err)
+	}
+	watch := airflowtest.Task("etl", "monday", "watch")
+	written := []airflowtest.LogLine{{Time: noon, Level: "INFO", Text: "waiting for a file"}, {Time: noon, Level: "INFO", Text: "it is there"}}
+	server.Update(func(db *airflowtest.Database) {
+		ti := db.Add(watch, 0)
+		ti.Start()
+		ti.Logs = map[int][]airflowtest.LogLine{1: written[:1]}
+	})
+	goOn = func() {
+		server.Update(func(db *airflowtest.Database) {
+			ti := db.TaskInstance(watch)
+			ti.Logs[1] = written
+			ti.Succeed()
+		})
+	}
+	cfg := airflow.DefaultConfig()
+	cfg.URL, cfg.DialContext = server.URL, server.DialContext
+	client, err := airflow.New(cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return client.TaskInstanceAPI(), goOn, func() {
+		client.Close()
+		server.Close()
+	}
+}
+
 func ExampleTaskInstanceAPI_Get() {
 	api, shutdown := exampleAPI("3.3.2")
 	defer shutdown()
@@ -163,6 +196,37 @@ func ExampleTaskInstanceAPI_Log() {
 	// Output:
 	// 12:00:00 load.py:9 part 2 is missing
 	// more: false
+}
+
+// A log that is still being written is continued where the last answer ended.
+func ExampleLogStream_Token() {
+	api, goOn, shutdown := exampleOfARunningTask()
+	defer shutdown()
+
+	ref := airflow.RunRef{DagID: "etl", RunID: "monday"}.Task("watch")
+	var q airflow.LogQuery
+	for {
+		stream, err := api.Log(context.Background(), ref, 1, q)
+		if err != nil {
+			log.Fatal(err)
+		}
+		for line, err := range stream.Lines() {
+			if err != nil {
+				log.Fatal(err)
+			}
+			if line.Level != "" {
+				fmt.Println(line.Text)
+			}
+		}
+		if !stream.More() {
+			break
+		}
+		q.Token = stream.Token()
+		goOn() // in a program, wait for a few seconds here
+	}
+	// Output:
+	// waiting for a file
+	// it is there
 }
 
 // A log as it is, without looking at its lines.
