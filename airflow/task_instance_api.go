@@ -92,8 +92,15 @@ func (r TaskInstanceRef) check() error {
 		return errors.New("a task instance without task_id")
 	case r.MapIndex < -1:
 		return fmt.Errorf("a task instance with map index %d: want -1 for one that is not mapped", r.MapIndex)
+	case !r.hasPath():
+		return fmt.Errorf("no path leads to the task instance %q: ListBatch with RunIDs finds it", []string{r.DagID, r.RunID, r.TaskID})
 	}
 	return nil
+}
+
+// hasPath reports whether the path of the instance leads to it.
+func (r TaskInstanceRef) hasPath() bool {
+	return namesOne(r.DagID) && namesOne(r.RunID) && namesOne(r.TaskID)
 }
 
 // details reads an answer that is one row.

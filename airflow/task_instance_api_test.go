@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
+	"github.com/seed-9c0ac15d/airflow_exporter/airflow/airflowtest"
 )
 
 // classes are those of the errors that were recorded, by status. What is 400 and above and not here is ClassClient.
@@ -231,6 +232,41 @@ func TestAttemptsThatWereLeftOut(t *testing.T) {
 			if whole && (n != 1 || err != nil) || !whole && (short == nil || short.Received != 1 || short.Total != 2 || airflow.ClassOf(err) != airflow.ClassTooLarge) {
 				t.Errorf("%s: %d rows of %s, %v", version, n, total, err)
 			}
+		}
+	}
+}
+
+// What no path leads to is not asked for, and the error says how to find it.
+func TestInstancesWithoutAPath(t *testing.T) {
+	for _, version := range []string{"2.11.2", "3.3.2"} {
+		server, api := theirs(t, version)
+		server.Update(func(db *airflowtest.Database) { db.Add(airflowtest.Task("etl", "a/b", "load"), 0).Succeed() })
+		if _, err := api.Get(t.Context(), plainTask); err != nil {
+			t.Fatal(err)
+		}
+		server.ResetRequests()
+		for _, run := range []string{"a/b", "..", ".", "~"} {
+			for _, o := range operations(t) {
+				if o.method == "ListBatch" || o.method == "List" && run == "~" {
+					continue
+				}
+				ref := o.ref()
+				ref.RunID = run
+				err := o.call(t.Context(), api, ref)
+				if airflow.ClassOf(err) != airflow.ClassInternal || err == nil || !strings.Contains(err.Error(), "no path leads to") || !strings.Contains(err.Error(), "ListBatch with RunIDs") {
+					t.Errorf("%s of %q, %s: %v", o.name, run, version, err)
+				}
+			}
+		}
+		if got := len(server.Requests()); got != 0 {
+			t.Errorf("%s: %d requests", version, got)
+		}
+		rows, err := collect(api.ListBatch(t.Context(), airflow.TaskInstanceFilter{DagIDs: []string{"etl"}, TaskIDs: []string{"load"}, States: []airflow.State{airflow.StateSuccess}}))
+		if version[0] == '3' {
+			rows, err = collect(api.ListBatch(t.Context(), airflow.TaskInstanceFilter{RunIDs: []string{"a/b"}}))
+		}
+		if err != nil || len(rows) != 1 || rows[0].RunID != "a/b" {
+			t.Errorf("%s: %v, %v", version, rows, err)
 		}
 	}
 }

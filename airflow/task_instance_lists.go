@@ -15,7 +15,7 @@ import (
 
 // List lists the task instances of a run (GET …/taskInstances), of all runs of
 // a DAG with the run id "~", or of all DAGs with "~" for both. Airflow 3 is asked page by page, Airflow 2 for all of
-// them at once, since its pages have no order.
+// them at once, since its pages have no order. No path leads to a run whose id has a slash: ListBatch with RunIDs lists it.
 //
 // Each row comes once, as it arrives. The last pair of a list that failed has an error: an [*Error],
 // which may wrap an [*IncompleteError]; the rows before it must then be thrown away. While the loop body
@@ -105,6 +105,10 @@ func (q *taskInstanceListing) check() error {
 		return errors.New(`a list without dag_id and dag_run_id: "~" is any`)
 	case q.list == listOfMapped && q.ref.TaskID == "":
 		return errors.New("a list without task_id")
+	case q.list == listOfMapped && !q.ref.hasPath():
+		return fmt.Errorf("no path leads to the task %q: ListBatch with RunIDs and TaskIDs lists it", []string{q.ref.DagID, q.ref.RunID, q.ref.TaskID})
+	case !staysInPath(q.ref.DagID) || !staysInPath(q.ref.RunID):
+		return fmt.Errorf("no path leads to the run %q: ListBatch with RunIDs lists it", []string{q.ref.DagID, q.ref.RunID})
 	case f.Offset < 0 || f.Limit < 0 || f.Room < 0:
 		return fmt.Errorf("TaskInstanceFilter: Offset %d, Limit %d, Room %d: none may be negative", f.Offset, f.Limit, f.Room)
 	}
