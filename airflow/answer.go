@@ -25,13 +25,17 @@ type answer struct {
 	observe func(Request)
 	release func()
 	letIn   bool // Request.LetIn
+	taken   bool // it is the answer that was wanted
 }
 
-// Close drains a little, so that the connection can be used again, and frees the slot.
+// Close frees the slot. The connection can be used again when the body was read to its end; of an answer that was refused, a
+// little is drained for that. One that was wanted and then given up is not waited for: its server may pause as long as it likes.
 func (a *answer) Close() {
 	defer a.release()
 	if a.raw != nil {
-		_, _ = io.CopyN(io.Discard, a.raw, 4<<10)
+		if !a.taken {
+			_, _ = io.CopyN(io.Discard, a.raw, 4<<10)
+		}
 		_ = a.raw.Close()
 	}
 	a.done()
@@ -87,7 +91,7 @@ func (a *answer) check(h http.Header) error {
 }
 
 func (a *answer) checkContentType(h http.Header) error {
-	want := cmp.Or(a.call.accept, jsonType)
+	want := cmp.Or(a.call.sends, a.call.accept, jsonType)
 	contentType, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
 	switch {
 	case contentType == want:

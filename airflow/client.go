@@ -143,7 +143,8 @@ type call struct {
 	byRow    bool   // the answer is a listing whose rows are bounded one by one
 	want     int    // expected status; 0 means 200
 	orWant   int    // another one; 0 means none
-	accept   string // content type of the answer; empty means application/json
+	accept   string // content type to ask for; empty means application/json
+	sends    string // content type of the answer; empty means accept
 	unparsed bool   // the answer is a text, or one that this package reads piece by piece: no string in it is bounded
 	open     bool   // Request.Open
 	auth     authorizer
@@ -225,9 +226,8 @@ func (c *Client) send(req *http.Request, k call) (*answer, error) {
 	k.sent = &sentSecrets{list: slices.Clone(k.hidden)}
 	req = req.WithContext(c.chargeAgain(k.sent.watch(req.Context())))
 	a := &answer{call: k, started: time.Now(), observe: c.cfg.Observe, release: release}
-	kept := false
 	defer func() { // a panic must not keep the slot
-		if !kept {
+		if !a.taken {
 			a.Close()
 		}
 	}()
@@ -250,7 +250,7 @@ func (c *Client) send(req *http.Request, k call) (*answer, error) {
 	if err := a.check(resp.Header); err != nil {
 		return nil, err
 	}
-	kept = true
+	a.taken = true
 	return a, nil
 }
 

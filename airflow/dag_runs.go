@@ -35,14 +35,13 @@ func (r RunRef) path() string {
 
 // hasPath reports whether that path leads to the run: servers decode a slash
 // before they split the path, "~" is any run, and proxies resolve dots.
-func (r RunRef) hasPath() bool {
-	for _, id := range []string{r.DagID, r.RunID} {
-		if id == "~" || id == "." || id == ".." || strings.Contains(id, "/") {
-			return false
-		}
-	}
-	return true
-}
+func (r RunRef) hasPath() bool { return namesOne(r.DagID) && namesOne(r.RunID) }
+
+// namesOne reports whether a path with this id in it leads to what has the id.
+func namesOne(id string) bool { return id != "~" && staysInPath(id) }
+
+// staysInPath reports whether an id is one part of a path.
+func staysInPath(id string) bool { return id != "." && id != ".." && !strings.Contains(id, "/") }
 
 // DagRun is one row of Airflow's DAG run listings. A zero time means that
 // Airflow sent null, or that its version has no such field.

@@ -36,7 +36,7 @@ type dialect interface {
 	// extraLinks reads the answer to the question for the links of a task instance.
 	extraLinks(a *answer) (map[string]*string, error)
 	// logCall makes a call one for a log.
-	logCall(k *call, stream bool)
+	logCall(s *server, k *call, stream bool)
 	// logSource reads a log.
 	logSource(a *answer, stream bool) logSource
 	// setState is TaskInstanceAPI.SetState.

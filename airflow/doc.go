@@ -19,7 +19,7 @@
 //	client, err := airflow.New(cfg)
 //	…
 //	defer client.Close()
-//	ref := airflow.TaskInstanceRef{DagID: "etl", RunID: "monday", TaskID: "load", MapIndex: -1}
+//	ref := airflow.RunRef{DagID: "etl", RunID: "monday"}.Task("load")
 //	ti, err := client.TaskInstanceAPI().Get(ctx, ref)
 //
 // A MapIndex of −1 is a task that is not mapped, or not expanded yet, which has

@@ -186,6 +186,9 @@ func transportError(k *call, err error) *Error {
 	for u, ok := errors.AsType[*url.Error](cause); ok; u, ok = errors.AsType[*url.Error](cause) {
 		cause = u.Err // without the URL, whose query is no one's business
 	}
+	if errors.Is(cause, context.Canceled) {
+		return k.errorf(ClassTimeout, cause, "given up by the caller")
+	}
 	class := classifyTransport(cause)
 	if errors.Is(cause, io.ErrUnexpectedEOF) || errors.Is(cause, io.EOF) {
 		return k.errorf(class, cause, "the connection was closed before the answer was complete")

@@ -68,7 +68,7 @@ func ExampleNew() {
 	}
 	defer client.Close()
 
-	ref := airflow.TaskInstanceRef{DagID: "etl", RunID: "monday", TaskID: "load", MapIndex: -1}
+	ref := airflow.RunRef{DagID: "etl", RunID: "monday"}.Task("load")
 	ti, err := client.TaskInstanceAPI().Get(ctx, ref)
 	if err != nil {
 		log.Fatal(err)
@@ -77,11 +77,45 @@ func ExampleNew() {
 	// Output: failed
 }
 
+// exampleOfARunningTask has a task "watch", which writes its last line when it goes on.
+func exampleOfARunningTask() (api *airflow.TaskInstanceAPI, goOn, shutdown func()) {
+	noon := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	server, err := airflowtest.New(airflowtest.Options{Version: "3.3.2", Clock: func() time.Time { return noon }})
+	if err != nil {
+		log.Fatal(err)
+	}
+	watch := airflowtest.Task("etl", "monday", "watch")
+	written := []airflowtest.LogLine{{Time: noon, Level: "INFO", Text: "waiting for a file"}, {Time: noon, Level: "INFO", Text: "it is there"}}
+	server.Update(func(db *airflowtest.Database) {
+		ti := db.Add(watch, 0)
+		ti.Start()
+		ti.Logs = map[int][]airflowtest.LogLine{1: written[:1]}
+	})
+	goOn = func() {
+		server.Update(func(db *airflowtest.Database) {
+			ti := db.TaskInstance(watch)
+			ti.Logs[1] = written
+			ti.Succeed()
+		})
+	}
+	cfg := airflow.DefaultConfig()
+	cfg.URL, cfg.DialContext = server.URL, server.DialContext
+	client, err := airflow.New(cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return client.TaskInstanceAPI(), goOn, func() {
+		client.Close()
+		server.Close()
+	}
+}
+
 func ExampleTaskInstanceAPI_Get() {
 	api, shutdown := exampleAPI("3.3.2")
 	defer shutdown()
 
-	ref := airflow.TaskInstanceRef{DagID: "etl", RunID: "monday", TaskID: "part", MapIndex: 2}
+	ref := airflow.RunRef{DagID: "etl", RunID: "monday"}.Task("part")
+	ref.MapIndex = 2
 	ti, err := api.Get(context.Background(), ref)
 	if err != nil {
 		log.Fatal(err)
@@ -109,7 +143,7 @@ func ExampleTaskInstanceAPI_ListMapped() {
 	api, shutdown := exampleAPI("3.3.2")
 	defer shutdown()
 
-	task := airflow.TaskInstanceRef{DagID: "etl", RunID: "monday", TaskID: "part"}
+	task := airflow.RunRef{DagID: "etl", RunID: "monday"}.Task("part")
 	for ti, err := range api.ListMapped(context.Background(), task, airflow.TaskInstanceFilter{}) {
 		if err != nil {
 			log.Fatal(err)
@@ -141,7 +175,7 @@ func ExampleTaskInstanceAPI_Tries() {
 	api, shutdown := exampleAPI("3.3.2")
 	defer shutdown()
 
-	ref := airflow.TaskInstanceRef{DagID: "etl", RunID: "monday", TaskID: "load", MapIndex: -1}
+	ref := airflow.RunRef{DagID: "etl", RunID: "monday"}.Task("load")
 	tries, err := api.Tries(context.Background(), ref)
 	if err != nil {
 		log.Fatal(err)
@@ -156,7 +190,7 @@ func ExampleTaskInstanceAPI_ExtraLinks() {
 	api, shutdown := exampleAPI("2.11.2")
 	defer shutdown()
 
-	ref := airflow.TaskInstanceRef{DagID: "etl", RunID: "monday", TaskID: "load", MapIndex: -1}
+	ref := airflow.RunRef{DagID: "etl", RunID: "monday"}.Task("load")
 	links, err := api.ExtraLinks(context.Background(), ref)
 	if err != nil {
 		log.Fatal(err)
@@ -173,7 +207,7 @@ func ExampleTaskInstanceAPI_Log() {
 	api, shutdown := exampleAPI("2.11.2")
 	defer shutdown()
 
-	ref := airflow.TaskInstanceRef{DagID: "etl", RunID: "monday", TaskID: "load", MapIndex: -1}
+	ref := airflow.RunRef{DagID: "etl", RunID: "monday"}.Task("load")
 	stream, err := api.Log(context.Background(), ref, 1, airflow.LogQuery{})
 	if err != nil {
 		log.Fatal(err)
@@ -192,12 +226,43 @@ func ExampleTaskInstanceAPI_Log() {
 	// more: false
 }
 
+// A log that is still being written is continued where the last answer ended.
+func ExampleLogStream_Token() {
+	api, goOn, shutdown := exampleOfARunningTask()
+	defer shutdown()
+
+	ref := airflow.RunRef{DagID: "etl", RunID: "monday"}.Task("watch")
+	var q airflow.LogQuery
+	for {
+		stream, err := api.Log(context.Background(), ref, 1, q)
+		if err != nil {
+			log.Fatal(err)
+		}
+		for line, err := range stream.Lines() {
+			if err != nil {
+				log.Fatal(err)
+			}
+			if line.Level != "" {
+				fmt.Println(line.Text)
+			}
+		}
+		if !stream.More() {
+			break
+		}
+		q.Token = stream.Token()
+		goOn() // in a program, wait for a few seconds here
+	}
+	// Output:
+	// waiting for a file
+	// it is there
+}
+
 // A log as it is, without looking at its lines.
 func ExampleLogStream_Read() {
 	api, shutdown := exampleAPI("3.3.2")
 	defer shutdown()
 
-	ref := airflow.TaskInstanceRef{DagID: "etl", RunID: "monday", TaskID: "load", MapIndex: -1}
+	ref := airflow.RunRef{DagID: "etl", RunID: "monday"}.Task("load")
 	stream, err := api.Log(context.Background(), ref, 1, airflow.LogQuery{Stream: true})
 	if err != nil {
 		log.Fatal(err)
@@ -219,7 +284,8 @@ func ExampleTaskInstanceAPI_SetState() {
 	defer shutdown()
 
 	ctx := context.Background()
-	ref := airflow.TaskInstanceRef{DagID: "etl", RunID: "monday", TaskID: "part", MapIndex: 2}
+	ref := airflow.RunRef{DagID: "etl", RunID: "monday"}.Task("part")
+	ref.MapIndex = 2
 	change := airflow.StateChange{State: airflow.StateSuccess}
 	planned, err := api.SetState(ctx, ref, change)
 	if err != nil {
@@ -245,7 +311,7 @@ func ExampleTaskInstanceAPI_SetNote() {
 	api, shutdown := exampleAPI("2.11.2")
 	defer shutdown()
 
-	ref := airflow.TaskInstanceRef{DagID: "etl", RunID: "monday", TaskID: "load", MapIndex: -1}
+	ref := airflow.RunRef{DagID: "etl", RunID: "monday"}.Task("load")
 	ti, err := api.SetNote(context.Background(), ref, "part 2 is on its way")
 	if err != nil {
 		log.Fatal(err)

@@ -19,6 +19,15 @@ type TaskInstanceRef struct {
 	MapIndex             int
 }
 
+// NotMapped is the map index of a task instance that is not mapped, or not expanded yet.
+const NotMapped = -1
+
+// Task names the instance of a task in the run that is not mapped, or not
+// expanded yet. One of an expanded mapped task has its index as MapIndex.
+func (r RunRef) Task(taskID string) TaskInstanceRef {
+	return TaskInstanceRef{DagID: r.DagID, RunID: r.RunID, TaskID: taskID, MapIndex: NotMapped}
+}
+
 // path is the path of the instance below the API root, with a suffix like "/tries".
 func (r TaskInstanceRef) path(suffix string) string {
 	p := RunRef{r.DagID, r.RunID}.path() + "/taskInstances/" + url.PathEscape(r.TaskID)

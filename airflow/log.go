@@ -10,7 +10,9 @@ import (
 
 // LogLine is one line of the log of a task instance.
 type LogLine struct {
-	// Host is where the line was written, as far as Airflow 2 tells.
+	// Host is where the line was written, as far as Airflow 2 tells. With
+	// LogQuery.Stream it is the first host for all lines: nothing in the text tells
+	// the name of a second one from a line of the log, so that it comes as one.
 	Host string
 	// Time is zero where Airflow does not tell it, as for its own notes before
 	// the log, and on Airflow 2 for the further lines of a message and for lines
@@ -20,7 +22,8 @@ type LogLine struct {
 	Logger string // Airflow 3: "task.stdout"
 	Source string // file and line: "taskinstance.py:2632"
 	Text   string // the message; the whole line where nothing else of it is known
-	// Fields are what else a message of Airflow 3 holds, as Airflow sent it.
+	// Fields are what else a message of Airflow 3 holds, as Airflow sent it, with
+	// what is not of the kind of the fields above, such as "level": null.
 	Fields map[string]stdjson.RawMessage
 }
 
@@ -75,7 +78,8 @@ func (s *LogStream) Lines() iter.Seq2[LogLine, error] {
 
 // Read implements [io.Reader]. On Airflow 2 it reads the text as Airflow sends
 // it to those who ask for text/plain: the name of a host on a line of its own
-// before what was written there. On Airflow 3 it reads a JSON object a line.
+// before what was written there. On Airflow 3 it reads a JSON object a line, or
+// a JSON string for a message that is only a text.
 func (s *LogStream) Read(p []byte) (int, error) {
 	for len(s.unread) == 0 {
 		piece, err := s.next()
@@ -107,7 +111,7 @@ func (s *LogStream) next() (logPiece, error) {
 }
 
 // Token continues the log where this stream ended, for [LogQuery]. It is known
-// once all was read, and empty where Airflow gave none.
+// once all was read, and empty where Airflow gave none, and with LogQuery.Stream.
 func (s *LogStream) Token() string {
 	if !s.complete() {
 		return ""

@@ -49,7 +49,7 @@ func (l *reprLog) next() (logPiece, error) {
 		l.done = true
 		return logPiece{}, io.EOF
 	}
-	l.host, l.inText, l.lines = host, true, newLogLines(l.tuples)
+	l.host, l.inText, l.lines = host, true, newLogLines(l.tuples, maxString)
 	return logPiece{text: []byte(host + "\n")}, nil
 }
 
@@ -213,7 +213,10 @@ func endOfLog(token string) bool {
 		}
 	}
 	var metadata struct {
-		EndOfLog bool `json:"end_of_log"`
+		EndOfLog any `json:"end_of_log"`
 	}
-	return json.Unmarshal(text, &metadata) == nil && metadata.EndOfLog
+	if json.Unmarshal(text, &metadata) != nil {
+		return false
+	}
+	return metadata.EndOfLog == true || metadata.EndOfLog == "true" // which some log handlers write
 }

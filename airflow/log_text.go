@@ -11,20 +11,23 @@ import (
 
 // logLines cuts a text into lines.
 type logLines struct {
-	in   *bufio.Reader
-	line []byte
+	in      *bufio.Reader
+	longest int
+	line    []byte
 }
 
-func newLogLines(r io.Reader) logLines { return logLines{in: bufio.NewReader(r)} }
+func newLogLines(r io.Reader, longest int) logLines {
+	return logLines{in: bufio.NewReader(r), longest: longest}
+}
 
-// next is the next line with its line break; one that is too long comes in pieces.
+// next is the next line with its line break; one that is longer than the longest comes in pieces.
 func (l *logLines) next() ([]byte, error) {
 	l.line = l.line[:0]
 	for {
 		part, err := l.in.ReadSlice('\n')
 		l.line = append(l.line, part...)
 		switch {
-		case errors.Is(err, bufio.ErrBufferFull) && len(l.line) < maxString:
+		case errors.Is(err, bufio.ErrBufferFull) && len(l.line) < l.longest:
 			continue
 		case err == nil, errors.Is(err, bufio.ErrBufferFull), errors.Is(err, io.EOF) && len(l.line) > 0:
 			return l.line, nil
@@ -40,7 +43,7 @@ type textLog struct {
 	begun bool
 }
 
-func newTextLog(r io.Reader) *textLog { return &textLog{lines: newLogLines(r)} }
+func newTextLog(r io.Reader) *textLog { return &textLog{lines: newLogLines(r, maxString)} }
 
 func (l *textLog) next() (logPiece, error) {
 	text, err := l.lines.next()

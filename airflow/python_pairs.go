@@ -8,13 +8,14 @@ import (
 	"unicode/utf8"
 )
 
-// pythonPairs reads the repr of a Python list of pairs of strings, [('a', "it's"), (None, ”), …], piece by piece: next
-// goes to a pair and returns its first string, Read reads its second one. A text that is no such list is one pair without
-// a first string.
+// pythonPairs reads the repr of a Python list of pairs of strings, [('a', "it's"), (None, ”), …], or of a tuple of them, which
+// logs of Google Cloud Logging are, piece by piece: next goes to a pair and returns its first string, Read reads its second one.
+// A text that is neither is one pair without a first string.
 type pythonPairs struct {
 	in     *bufio.Reader
 	begun  bool
 	plain  bool   // it is no list
+	end    byte   // what ends the list
 	shut   byte   // what ends the pair that is being read
 	quote  byte   // what ends the string that is being read; 0: it has ended
 	extra  []byte // what is still to be handed out of one character
@@ -32,6 +33,10 @@ func (p *pythonPairs) next() (first string, ok bool, err error) {
 		case len(head) == 0 && errors.Is(err, io.EOF):
 			return "", false, nil
 		case string(head) == "[(" || string(head) == "[[" || string(head) == "[]":
+			p.end = ']'
+			_, _ = p.in.Discard(1)
+		case string(head) == "((" || string(head) == "()":
+			p.end = ')'
 			_, _ = p.in.Discard(1)
 		case err != nil && !errors.Is(err, io.EOF):
 			return "", false, err
@@ -54,7 +59,7 @@ func (p *pythonPairs) next() (first string, ok bool, err error) {
 	switch {
 	case err != nil:
 		return "", false, noEOF(err)
-	case c == ']':
+	case c == p.end:
 		if c, err := nextByte(p.in); err == nil {
 			return "", false, fmt.Errorf("%q follows the list of logs", c)
 		} else if !errors.Is(err, io.EOF) {

@@ -92,8 +92,15 @@ func (r TaskInstanceRef) check() error {
 		return errors.New("a task instance without task_id")
 	case r.MapIndex < -1:
 		return fmt.Errorf("a task instance with map index %d: want -1 for one that is not mapped", r.MapIndex)
+	case !r.hasPath():
+		return fmt.Errorf("no path leads to the task instance %q: ListBatch with RunIDs finds it", []string{r.DagID, r.RunID, r.TaskID})
 	}
 	return nil
+}
+
+// hasPath reports whether the path of the instance leads to it.
+func (r TaskInstanceRef) hasPath() bool {
+	return namesOne(r.DagID) && namesOne(r.RunID) && namesOne(r.TaskID)
 }
 
 // details reads an answer that is one row.
@@ -118,6 +125,7 @@ func (a *TaskInstanceAPI) Dependencies(ctx context.Context, ref TaskInstanceRef)
 // Tries lists the attempts of a task instance as Airflow sends them
 // (GET …/taskInstances/{task_id}[/{map_index}]/tries): in no order, the current
 // one among them, and some of them twice. [Client.Tries] has one row of each.
+// Of an instance that does not exist there are none on Airflow 2; it is a 404 on 3.
 func (a *TaskInstanceAPI) Tries(ctx context.Context, ref TaskInstanceRef) ([]TaskInstanceDetails, error) {
 	s, err := a.server(ctx, opTries, ref)
 	if err != nil {
@@ -128,7 +136,13 @@ func (a *TaskInstanceAPI) Tries(ctx context.Context, ref TaskInstanceRef) ([]Tas
 		return nil, err
 	}
 	defer answer.Close()
-	return answer.detailsList(&a.client.names)
+	rows, err := answer.detailsList(&a.client.names)
+	for i := range rows {
+		if rows[i].Ref() != ref {
+			return nil, answer.errorf(ClassDecode, nil, "row %d: an attempt of another task instance", i)
+		}
+	}
+	return rows, err
 }
 
 // detailsList reads an answer that is a whole list.
@@ -158,10 +172,17 @@ const opExtraLinks = "list the extra links of a task instance"
 // ExtraLinks returns the links that the operator of a task instance has for
 // people, by name (GET …/taskInstances/{task_id}/links). A link is nil as long
 // as the operator has none to offer, as before the task ran.
+//
+// Airflow 2 takes a map index from 2.10.5 on only. Before, map index −1 of an
+// expanded mapped task brings the links of any one of its instances, where later
+// versions answer 404.
 func (a *TaskInstanceAPI) ExtraLinks(ctx context.Context, ref TaskInstanceRef) (map[string]*string, error) {
 	s, err := a.server(ctx, opExtraLinks, ref)
 	if err != nil {
 		return nil, err
+	}
+	if ref.MapIndex >= 0 && !s.AtLeast(2, 10, 5) {
+		return nil, unsupported(opExtraLinks, s, "the links of one mapped task instance: upgrade it to 2.10.5 or later")
 	}
 	k := a.client.instanceCall(s, opExtraLinks, ref.unmapped(), "/links")
 	k.query = ref.indexQuery()
@@ -199,7 +220,7 @@ func (v2) extraLinks(a *answer) (map[string]*string, error) {
 
 // unmapped names the task, for paths that leave the index to the query.
 func (r TaskInstanceRef) unmapped() TaskInstanceRef {
-	r.MapIndex = -1
+	r.MapIndex = NotMapped
 	return r
 }
 

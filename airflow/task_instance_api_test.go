@@ -2,10 +2,15 @@ package airflow_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"net/url"
+	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/seed-9c0ac15d/airflow_exporter/airflow"
+	"github.com/seed-9c0ac15d/airflow_exporter/airflow/airflowtest"
 )
 
 // classes are those of the errors that were recorded, by status. What is 400 and above and not here is ClassClient.
@@ -75,8 +80,14 @@ func TestEveryRecordedAnswerAboutATaskInstance(t *testing.T) {
 		case what == "dependencies":
 			check = func(t *testing.T, api *airflow.TaskInstanceAPI) error {
 				got, err := api.Dependencies(ctx, ref)
-				if want, _ := r.object(t)["dependencies"].([]any); err == nil && len(got) != len(want) {
-					t.Errorf("got %v, want %v", got, want)
+				if err == nil {
+					have := []any{}
+					for _, d := range got {
+						have = append(have, map[string]any{"name": d.Name, "reason": d.Reason})
+					}
+					if want := r.object(t)["dependencies"]; !reflect.DeepEqual(have, want) {
+						t.Errorf("got %v, want %v", have, want)
+					}
 				}
 				return err
 			}
@@ -85,7 +96,7 @@ func TestEveryRecordedAnswerAboutATaskInstance(t *testing.T) {
 		}
 		asked[r.version[:1]+" "+what]++
 		t.Run(r.version+"/"+r.file, func(t *testing.T) {
-			err := check(t, r.client(t, nil, nil))
+			err := check(t, r.client(t, nil, r.sameQuestion(t)))
 			if r.status == http.StatusOK && err != nil {
 				t.Error(err)
 			}
@@ -99,6 +110,23 @@ func TestEveryRecordedAnswerAboutATaskInstance(t *testing.T) {
 			if asked[version+what] == 0 {
 				t.Errorf("no recording of Airflow %s%q was looked at", version, what)
 			}
+		}
+	}
+}
+
+// sameQuestion checks that what is asked is what was asked then: the same path, and the same query, but for what is the default.
+func (r *recording) sameQuestion(t *testing.T) func(*http.Request) {
+	return func(q *http.Request) {
+		t.Helper()
+		want := url.Values{}
+		for key, values := range r.params {
+			if key != "limit" && (key != "map_index" || values[0] != "-1") {
+				want[key] = values
+			}
+		}
+		path, err := url.PathUnescape(r.api() + strings.Replace(r.path, "/-1/", "/", 1))
+		if err != nil || q.Method != r.method || q.URL.Path != path || !reflect.DeepEqual(q.URL.Query(), want) {
+			t.Errorf("asked %s %s?%s, want %s %s?%s, %v", q.Method, q.URL.Path, q.URL.RawQuery, r.method, path, want.Encode(), err)
 		}
 	}
 }
@@ -121,6 +149,10 @@ func TestAnswersAboutOthers(t *testing.T) {
 		}},
 		{"try-detail.json", func(api *airflow.TaskInstanceAPI, ref airflow.TaskInstanceRef) error {
 			_, err := api.TryDetails(t.Context(), ref, 1)
+			return err
+		}},
+		{"op_get_mapped_task_instance_tries.json", func(api *airflow.TaskInstanceAPI, ref airflow.TaskInstanceRef) error {
+			_, err := api.Tries(t.Context(), ref)
 			return err
 		}},
 		{"patch-mapped-note.json", func(api *airflow.TaskInstanceAPI, ref airflow.TaskInstanceRef) error {
@@ -156,9 +188,13 @@ func TestAnswersAboutOthers(t *testing.T) {
 			func(r *airflow.TaskInstanceRef) { r.DagID = "other" },
 			func(r *airflow.TaskInstanceRef) { r.RunID = "other" },
 			func(r *airflow.TaskInstanceRef) { r.TaskID = "other" },
+			func(r *airflow.TaskInstanceRef) { r.MapIndex += 2 },
 		} {
 			other := ref
 			change(&other)
+			if other.MapIndex != ref.MapIndex && (tc.file == "listmapped.json" || tc.file == "op_patch_task_instance_default_dry_admin.json") {
+				continue // all indexes are there, or none is told
+			}
 			if err := tc.ask(api, other); airflow.ClassOf(err) != airflow.ClassDecode || err == nil {
 				t.Errorf("%s taken for an answer about %v: %v", tc.file, other, err)
 			}
@@ -173,5 +209,64 @@ func TestAnswersAboutOthers(t *testing.T) {
 	ref, _, _ = r.parts(t)
 	if _, err := collect(r.client(t, nil, nil).ListMapped(t.Context(), ref, airflow.TaskInstanceFilter{States: []airflow.State{airflow.StateQueued}})); airflow.ClassOf(err) != airflow.ClassDecode {
 		t.Errorf("rows in other states: %v", err)
+	}
+}
+
+// A list that says that it holds more rows than came is not whole.
+func TestAttemptsThatWereLeftOut(t *testing.T) {
+	const row = `{"dag_id":"d","dag_run_id":"r","task_id":"t","map_index":-1,"try_number":1,"max_tries":0,"pool":"p","pool_slots":1}`
+	for version, ask := range map[string]func(api *airflow.TaskInstanceAPI) (int, error){
+		"2.11.2": func(api *airflow.TaskInstanceAPI) (int, error) {
+			rows, err := api.Tries(t.Context(), anInstance)
+			return len(rows), err
+		},
+		"3.3.2": func(api *airflow.TaskInstanceAPI) (int, error) {
+			rows, err := api.SetState(t.Context(), anInstance, airflow.StateChange{State: airflow.StateFailed})
+			return len(rows), err
+		},
+	} {
+		for total, whole := range map[string]bool{"1": true, "2": false} {
+			api := logServer(t, version, "application/json", body(`{"task_instances":[`+row+`],"total_entries":`+total+`}`)).TaskInstanceAPI()
+			n, err := ask(api)
+			short, _ := errors.AsType[*airflow.IncompleteError](err)
+			if whole && (n != 1 || err != nil) || !whole && (short == nil || short.Received != 1 || short.Total != 2 || airflow.ClassOf(err) != airflow.ClassTooLarge) {
+				t.Errorf("%s: %d rows of %s, %v", version, n, total, err)
+			}
+		}
+	}
+}
+
+// What no path leads to is not asked for, and the error says how to find it.
+func TestInstancesWithoutAPath(t *testing.T) {
+	for _, version := range []string{"2.11.2", "3.3.2"} {
+		server, api := theirs(t, version)
+		server.Update(func(db *airflowtest.Database) { db.Add(airflowtest.Task("etl", "a/b", "load"), 0).Succeed() })
+		if _, err := api.Get(t.Context(), plainTask); err != nil {
+			t.Fatal(err)
+		}
+		server.ResetRequests()
+		for _, run := range []string{"a/b", "..", ".", "~"} {
+			for _, o := range operations(t) {
+				if o.method == "ListBatch" || o.method == "List" && run == "~" {
+					continue
+				}
+				ref := o.ref()
+				ref.RunID = run
+				err := o.call(t.Context(), api, ref)
+				if airflow.ClassOf(err) != airflow.ClassInternal || err == nil || !strings.Contains(err.Error(), "no path leads to") || !strings.Contains(err.Error(), "ListBatch with RunIDs") {
+					t.Errorf("%s of %q, %s: %v", o.name, run, version, err)
+				}
+			}
+		}
+		if got := len(server.Requests()); got != 0 {
+			t.Errorf("%s: %d requests", version, got)
+		}
+		rows, err := collect(api.ListBatch(t.Context(), airflow.TaskInstanceFilter{DagIDs: []string{"etl"}, TaskIDs: []string{"load"}, States: []airflow.State{airflow.StateSuccess}}))
+		if version[0] == '3' {
+			rows, err = collect(api.ListBatch(t.Context(), airflow.TaskInstanceFilter{RunIDs: []string{"a/b"}}))
+		}
+		if err != nil || len(rows) != 1 || rows[0].RunID != "a/b" {
+			t.Errorf("%s: %v, %v", version, rows, err)
+		}
 	}
 }

@@ -20,11 +20,11 @@ type TaskInstanceFilter struct {
 	// LogicalDate is the execution date on Airflow 2.
 	LogicalDate TimeRange
 	RunAfter    TimeRange // Airflow 3
-	StartDate   TimeRange
-	// EndDate selects no row without an end date, but by GET on Airflow 3.0.3
-	// and later: there, it takes each such row for one that ends now or later.
-	EndDate   TimeRange
-	UpdatedAt TimeRange // by GET
+	// StartDate and EndDate select no row without that date. By GET, Airflow 3.0.3
+	// and later takes such a row for one that starts, or ends, now or later, and
+	// sends it: it is left out here, but Offset counts it.
+	StartDate, EndDate TimeRange
+	UpdatedAt          TimeRange // by GET
 	// Duration is in whole seconds in the batch list of Airflow 2.
 	Duration DurationRange
 
@@ -57,7 +57,7 @@ type TaskInstanceFilter struct {
 	// Limit ends the list after so many rows; 0: all of them.
 	Limit int
 	// Room is how many rows one answer may hold where a list is one answer, as it is by batch, and
-	// always on Airflow 2; 0: 10,000. A list that has more ends with an IncompleteError.
+	// always on Airflow 2; 0: 10,000, or Limit if that is more. A list that has more ends with an IncompleteError.
 	Room int
 }
 
@@ -70,6 +70,18 @@ type DurationRange struct{ GTE, GT, LTE, LT time.Duration }
 // Pattern selects names by a part of them, in any case, or by how they begin,
 // which is case-sensitive, cheaper, and needs Airflow 3.3. In both, "|" is between alternatives.
 type Pattern struct{ Contains, Prefix string }
+
+func (r TimeRange) isSet() bool {
+	return !r.GTE.IsZero() || !r.GT.IsZero() || !r.LTE.IsZero() || !r.LT.IsZero()
+}
+
+// boundsDates reports whether a date is bounded that a row may not have.
+func (f *TaskInstanceFilter) boundsDates() bool { return f.StartDate.isSet() || f.EndDate.isSet() }
+
+// hasDates reports whether a row has those dates that are bounded.
+func (f *TaskInstanceFilter) hasDates(t *TaskInstance) bool {
+	return (!f.StartDate.isSet() || !t.StartDate.IsZero()) && (!f.EndDate.isSet() || !t.EndDate.IsZero())
+}
 
 // taskInstanceList is one of the three lists.
 type taskInstanceList int

@@ -15,11 +15,14 @@ import (
 
 // List lists the task instances of a run (GET …/taskInstances), of all runs of
 // a DAG with the run id "~", or of all DAGs with "~" for both. Airflow 3 is asked page by page, Airflow 2 for all of
-// them at once, since its pages have no order.
+// them at once, since its pages have no order. No path leads to a run whose id has a slash: ListBatch with RunIDs lists it.
 //
 // Each row comes once, as it arrives. The last pair of a list that failed has an error: an [*Error],
 // which may wrap an [*IncompleteError]; the rows before it must then be thrown away. While the loop body
 // runs, the request holds one of the connections of Config.Concurrency.
+//
+// A list ends after 10,000 pages, which are a million rows unless Airflow has smaller pages, with an IncompleteError if there
+// are more. Of each row some 20 bytes are kept until the list ends, so that none comes twice.
 func (a *TaskInstanceAPI) List(ctx context.Context, run RunRef, f TaskInstanceFilter) iter.Seq2[TaskInstanceDetails, error] {
 	q := taskInstanceListing{list: listOfRun, filter: f, ref: TaskInstanceRef{DagID: run.DagID, RunID: run.RunID}}
 	q.path, q.endpoint = run.path()+"/taskInstances", runPath+"/taskInstances"
@@ -56,6 +59,9 @@ func (a *TaskInstanceAPI) rows(ctx context.Context, q *taskInstanceListing) iter
 	return func(yield func(TaskInstanceDetails, error) bool) {
 		n := 0
 		err := a.list(ctx, q, func(t TaskInstanceDetails) bool {
+			if !q.filter.hasDates(&t.TaskInstance) {
+				return true
+			}
 			n++
 			return yield(t, nil) && n != q.filter.Limit
 		})
@@ -99,6 +105,10 @@ func (q *taskInstanceListing) check() error {
 		return errors.New(`a list without dag_id and dag_run_id: "~" is any`)
 	case q.list == listOfMapped && q.ref.TaskID == "":
 		return errors.New("a list without task_id")
+	case q.list == listOfMapped && !q.ref.hasPath():
+		return fmt.Errorf("no path leads to the task %q: ListBatch with RunIDs and TaskIDs lists it", []string{q.ref.DagID, q.ref.RunID, q.ref.TaskID})
+	case !staysInPath(q.ref.DagID) || !staysInPath(q.ref.RunID):
+		return fmt.Errorf("no path leads to the run %q: ListBatch with RunIDs lists it", []string{q.ref.DagID, q.ref.RunID})
 	case f.Offset < 0 || f.Limit < 0 || f.Room < 0:
 		return fmt.Errorf("TaskInstanceFilter: Offset %d, Limit %d, Room %d: none may be negative", f.Offset, f.Limit, f.Room)
 	}
@@ -108,10 +118,10 @@ func (q *taskInstanceListing) check() error {
 // rowsOf are the rows that q selects.
 func (q *taskInstanceListing) rowsOf(c *Client, s *server, sel selection) rowsOf[TaskInstanceDetails, TaskInstanceRef] {
 	f := &q.filter
-	room := cmp.Or(f.Room, defaultRoom)
+	room := cmp.Or(f.Room, max(defaultRoom, f.Limit))
 	if f.Limit > 0 {
 		room = min(room, f.Limit)
-		if f.Limit < getLimit {
+		if f.Limit < getLimit && !f.boundsDates() { // else the page may hold rows that do not count
 			sel.params.Set("limit", strconv.Itoa(f.Limit))
 		}
 	}

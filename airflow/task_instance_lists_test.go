@@ -3,8 +3,10 @@ package airflow_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"iter"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -222,6 +224,24 @@ func TestListsThatDoNotFit(t *testing.T) {
 	}
 }
 
+// A limit above the usual room makes room for itself, unless the caller gave a room.
+func TestLimitsAboveTheUsualRoom(t *testing.T) {
+	for _, version := range []string{"2.11.2", "3.3.2"} {
+		server, api := wideDag(t, version)
+		server.Update(func(db *airflowtest.Database) {
+			db.Expand(db.Add(airflowtest.Task("etl", "r", "many"), 0).Key, 11_000)
+		})
+		rows, err := collect(api.ListBatch(t.Context(), airflow.TaskInstanceFilter{TaskIDs: []string{"many"}, Limit: 10_500}))
+		if err != nil || len(rows) != 10_500 {
+			t.Errorf("%s: %d rows, %v", version, len(rows), err)
+		}
+		_, err = collect(api.ListBatch(t.Context(), airflow.TaskInstanceFilter{TaskIDs: []string{"many"}, Limit: 10_500, Room: 1000}))
+		if _, ok := errors.AsType[*airflow.IncompleteError](err); !ok {
+			t.Errorf("%s: %v", version, err)
+		}
+	}
+}
+
 // Filters reach Airflow, and what it does not know is told before it is asked.
 func TestFilters(t *testing.T) {
 	for _, version := range manyVersions {
@@ -275,5 +295,25 @@ func TestDetailsWithoutAFiniteDuration(t *testing.T) {
 	one, err := api.Get(t.Context(), airflow.TaskInstanceRef{DagID: "etl", RunID: "r", TaskID: "part", MapIndex: 7})
 	if err != nil || one.HasDuration {
 		t.Errorf("%+v, %v", one, err)
+	}
+}
+
+// A list of more pages than any Airflow should have ends, and says that it is not whole.
+func TestListsOfTooManyPages(t *testing.T) {
+	pages := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		text := `{"version":"3.3.2"}`
+		if strings.HasSuffix(r.URL.Path, "/taskInstances") {
+			pages++
+			text = fmt.Sprintf(`{"task_instances":[{"dag_id":"d","dag_run_id":"r","task_id":"t","map_index":%d,"try_number":1,"max_tries":0,"pool":"p","pool_slots":1}],"next_cursor":"%d"}`, pages, pages)
+		}
+		send(http.StatusOK, "application/json", text)(w, r)
+	}))
+	defer server.Close()
+	api := newClient(t, server.URL, func(c *airflow.Config) { c.RequestsPerSecond, c.Burst = 1e6, 1e6 }).TaskInstanceAPI()
+	rows, err := collect(api.List(t.Context(), airflow.RunRef{DagID: "d", RunID: "r"}, airflow.TaskInstanceFilter{}))
+	short, ok := errors.AsType[*airflow.IncompleteError](err)
+	if !ok || short.Received != len(rows) || short.Total <= short.Received || pages != 10_000 {
+		t.Errorf("%d rows of %d pages: %v", len(rows), pages, err)
 	}
 }

@@ -15,10 +15,14 @@ type LogQuery struct {
 	FullContent bool
 	// Stream lets Airflow send the log while it reads it, to the end as it is
 	// now, as text/plain (Airflow 2) or application/x-ndjson (Airflow 3), where
-	// it otherwise sends JSON. Such an answer has no token, and Airflow would
-	// ignore one that it is given.
+	// it otherwise sends JSON. Such a log cannot be continued: Airflow begins it
+	// anew whatever the token, and what Airflow 3 calls a token of it, in a header,
+	// is not used. On Airflow 2 it does not tell hosts apart; see LogLine.Host.
 	Stream bool
 }
+
+// ndjsonType is a JSON object a line.
+const ndjsonType = "application/x-ndjson"
 
 const opLog = "read the log of a task instance"
 
@@ -47,7 +51,7 @@ func (a *TaskInstanceAPI) Log(ctx context.Context, ref TaskInstanceRef, tryNumbe
 	if q.FullContent {
 		k.query.Set("full_content", "true")
 	}
-	s.dialect.logCall(&k, q.Stream)
+	s.dialect.logCall(s, &k, q.Stream)
 	answer, err := a.client.do(ctx, k)
 	if err != nil {
 		return nil, err
@@ -61,7 +65,7 @@ func unsupported(op string, s *server, what string) error {
 		Detail: "Airflow " + s.Number + " does not support " + what}
 }
 
-func (v1) logCall(k *call, stream bool) {
+func (v1) logCall(_ *server, k *call, stream bool) {
 	k.unparsed = true
 	if stream {
 		k.accept = "text/plain"
@@ -75,10 +79,13 @@ func (v1) logSource(a *answer, stream bool) logSource {
 	return newReprLog(a.body)
 }
 
-func (v2) logCall(k *call, stream bool) {
+func (v2) logCall(s *server, k *call, stream bool) {
 	k.byRow = true
-	if stream {
-		k.accept = "application/x-ndjson"
+	switch {
+	case stream && !s.AtLeast(3, 0, 2):
+		k.accept, k.sends = "text/plain", ndjsonType // what these versions call it when they are asked
+	case stream:
+		k.accept = ndjsonType
 	}
 }
 

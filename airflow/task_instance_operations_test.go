@@ -41,7 +41,7 @@ func operations(t *testing.T) (list []operation) {
 }
 
 var (
-	plainTask  = airflow.TaskInstanceRef{DagID: "etl", RunID: "run+1", TaskID: "load", MapIndex: -1}
+	plainTask  = airflow.RunRef{DagID: "etl", RunID: "run+1"}.Task("load")
 	mappedTask = airflow.TaskInstanceRef{DagID: "etl", RunID: "run+1", TaskID: "part", MapIndex: 2}
 )
 

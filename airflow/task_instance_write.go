@@ -2,10 +2,8 @@ package airflow
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -15,8 +13,9 @@ import (
 type StateChange struct {
 	// State is StateSuccess, StateFailed or StateSkipped. Airflow refuses all others.
 	State State
-	// Commit makes the change. Without it Airflow only says what it would
-	// change: a field that is forgotten writes nothing.
+	// Commit makes the change. Without it Airflow only says which instances it
+	// would change, and not which ones it would clear besides (see SetState): a
+	// field that is forgotten writes nothing.
 	Commit bool
 	// These widen the change to other tasks, and other runs, of the DAG. Airflow 3.
 	IncludeUpstream, IncludeDownstream, IncludeFuture, IncludePast bool
@@ -33,20 +32,24 @@ const opSetState = "set the state of a task instance"
 
 // SetState sets the state of a task instance
 // (PATCH …/taskInstances/{task_id}[/{map_index}]), or, without change.Commit,
-// asks what that would change. It needs the right to edit task instances. What
-// failed downstream is cleared by it and runs again.
+// asks what that would change. It needs the right to edit task instances.
+//
+// A change also clears what is failed or upstream_failed downstream of the task,
+// so that it runs again: in this run, with IncludeFuture in the runs after it, too,
+// with IncludePast in those before it, and with both in all runs of the DAG. No
+// dry run, and no answer, tells of these.
 //
 // It changes the one instance that ref names, and what the change includes
 // beside it: map index −1 is never all indexes of an expanded mapped task, which
 // has no such instance, so that Airflow answers 404. Airflow 3.1.0 and 3.1.1, which change every index whichever is named,
-// are not asked to change a mapped one.
+// are not asked to change a mapped one, nor other runs, in which the task may be mapped.
 //
 // Airflow 2 tells of a dry run which instance it found, even if it has the state
 // already, and nothing of a real one, whose result is empty. Airflow 3 tells of
 // a dry run what would change, so nothing where all have the state already, and
 // answers 409 to a real one then; of a real one it tells the instance itself.
 func (a *TaskInstanceAPI) SetState(ctx context.Context, ref TaskInstanceRef, change StateChange) ([]ChangedTaskInstance, error) {
-	s, err := a.writable(ctx, opSetState, ref)
+	s, err := a.server(ctx, opSetState, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -57,11 +60,12 @@ const opSetNote = "set the note of a task instance"
 
 // SetNote sets the note of a task instance, of up to 1000 characters, and
 // returns the instance (PATCH …/taskInstances/{task_id}[/{map_index}]/setNote on
-// Airflow 2, PATCH …/taskInstances/{task_id}/{map_index} on 3). An empty note
-// takes away the one that is there on Airflow 3, and is an empty note on 2. As with
-// SetState, map index −1 is one instance only. It needs the right to edit task instances.
+// Airflow 2, PATCH …/taskInstances/{task_id}/{map_index} on 3). On Airflow 3.3 and
+// later an empty note takes away the one that is there; before, it is stored as an
+// empty note. As with SetState, map index −1 is one instance only. It needs the
+// right to edit task instances.
 func (a *TaskInstanceAPI) SetNote(ctx context.Context, ref TaskInstanceRef, note string) (TaskInstanceDetails, error) {
-	s, err := a.writable(ctx, opSetNote, ref)
+	s, err := a.server(ctx, opSetNote, ref)
 	if err != nil {
 		return TaskInstanceDetails{}, err
 	}
@@ -77,15 +81,6 @@ func (a *TaskInstanceAPI) SetNote(ctx context.Context, ref TaskInstanceRef, note
 		err = answer.errorf(ClassDecode, nil, "an answer about another task instance")
 	}
 	return t, err
-}
-
-// writable finds out whom to ask to write, and refuses ids with which a path leads somewhere else.
-func (a *TaskInstanceAPI) writable(ctx context.Context, op string, ref TaskInstanceRef) (*server, error) {
-	task := ref.TaskID
-	if !(RunRef{ref.DagID, ref.RunID}).hasPath() || task == "~" || task == "." || task == ".." || strings.Contains(task, "/") {
-		return nil, &Error{Op: op, Class: ClassInternal, Detail: fmt.Sprintf("no path leads to the task instance %q", []string{ref.DagID, ref.RunID, ref.TaskID})}
-	}
-	return a.server(ctx, op, ref)
 }
 
 // patch makes one PATCH; the path is that below the API root.
@@ -152,8 +147,16 @@ func (v2) indexed(ref TaskInstanceRef) string {
 
 func (d v2) setState(ctx context.Context, a *TaskInstanceAPI, s *server, ref TaskInstanceRef, change StateChange) ([]ChangedTaskInstance, error) {
 	// https://github.com/apache/airflow/issues/57101
-	if change.Commit && ref.MapIndex >= 0 && s.AtLeast(3, 1, 0) && !s.AtLeast(3, 1, 2) {
-		return nil, unsupported(opSetState, s, "a change of one mapped task instance, but changes every index: upgrade it to 3.1.2 or later")
+	if change.Commit && s.AtLeast(3, 1, 0) && !s.AtLeast(3, 1, 2) {
+		const instead = ", but changes every index: upgrade it to 3.1.2 or later"
+		switch {
+		case ref.MapIndex >= 0:
+			return nil, unsupported(opSetState, s, "a change of one mapped task instance"+instead)
+		case change.IncludeFuture: // in another run the task may be mapped
+			return nil, unsupported(opSetState, s, "StateChange.IncludeFuture of one task instance a run"+instead)
+		case change.IncludePast:
+			return nil, unsupported(opSetState, s, "StateChange.IncludePast of one task instance a run"+instead)
+		}
 	}
 	path := d.indexed(ref)
 	if !change.Commit {

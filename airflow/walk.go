@@ -16,7 +16,7 @@ import (
 const (
 	// getLimit is what Airflow 3 clamps the page of a GET list to, unless configured otherwise.
 	getLimit = 100
-	// maxPages ends a walk that a broken cursor leads round in circles.
+	// maxPages ends a walk that has no end.
 	maxPages = 10_000
 )
 
@@ -142,11 +142,11 @@ func (w *walk[R, K]) pages(ctx context.Context) error {
 		}
 		cursor = w.page.cursor
 		if _, again := cursors[cursor]; again {
-			break
+			return k.errorf(ClassDecode, nil, "the cursor leads round in circles")
 		}
 		cursors[cursor] = struct{}{}
 	}
-	return k.errorf(ClassDecode, nil, "the cursor leads round in circles")
+	return w.incomplete(k, false)
 }
 
 // onePage asks the GET list for everything at once, where its pages have no order.

@@ -20,13 +20,20 @@ func (ti *TaskInstance) links() object {
 
 // listLinks is GET …/taskInstances/{task}/links of v1.
 func (d v1) listLinks(c *call) answer {
-	if _, problem := d.parseQuery(c.queryBut("map_index")); problem != nil {
+	query := c.query()
+	if d.linksByIndex() {
+		query = c.queryBut("map_index")
+	}
+	if _, problem := d.parseQuery(query); problem != nil {
 		return *problem
 	}
 	if !c.mayRead(c.path["dag"]) {
 		return d.forbidden()
 	}
 	ti, _ := c.one(c.queryIndex())
+	if !d.linksByIndex() {
+		ti = c.anyIndex()
+	}
 	if ti == nil {
 		return d.problem(http.StatusNotFound, "DAG Run not found", fmt.Sprintf("DAG Run with ID = \"%s\" not found", c.path["run"]), "NotFound")
 	}
@@ -48,6 +55,16 @@ func (d v2) listLinks(c *call) answer {
 	}
 	links := ti.links()
 	return d.json(http.StatusOK, object{{"extra_links", links}, {"total_entries", len(links)}})
+}
+
+// anyIndex is the first instance of the task that the path names, whatever its index.
+func (c *call) anyIndex() *TaskInstance {
+	for _, ti := range c.db.instances {
+		if ti.DagID == c.path["dag"] && ti.RunID == c.path["run"] && ti.TaskID == c.path["task"] {
+			return ti
+		}
+	}
+	return nil
 }
 
 // queryBut is the query without these parameters.

@@ -157,9 +157,10 @@ func (d v2) getLog(c *call) answer {
 	if told, ok := c.request.Header["Accept"]; ok {
 		accept = told[0]
 	}
-	lines := strings.HasPrefix(accept, "application/x-ndjson")
+	lineType := d.logLinesType()
+	lines := strings.HasPrefix(accept, lineType)
 	if !lines && !strings.HasPrefix(accept, "application/json") && !strings.HasPrefix(accept, "*/*") {
-		return d.detail(http.StatusNotAcceptable, "Only application/json or application/x-ndjson is supported")
+		return d.detail(http.StatusNotAcceptable, "Only application/json or "+lineType+" is supported")
 	}
 	if !c.mayRead(c.path["dag"]) {
 		return d.forbidden()

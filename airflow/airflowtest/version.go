@@ -81,6 +81,10 @@ func (r release) countsWithCursor() bool { return r.atLeast(3, 3, 2) }
 // hasAwaitingInput reports whether the state awaiting_input exists.
 func (r release) hasAwaitingInput() bool { return r.atLeast(3, 3, 0) }
 
+// linksByIndex reports whether v1 takes a map index for extra links; before, it
+// tells those of whichever instance comes first.
+func (r release) linksByIndex() bool { return r.atLeast(2, 10, 5) }
+
 // hasTries reports whether v1 lists attempts and dependencies.
 func (r release) hasTries() bool { return r.atLeast(2, 10, 0) }
 
@@ -98,6 +102,14 @@ func (r release) patchesEveryIndex() bool { return r.atLeast(3, 1, 0) && !r.atLe
 
 // patchTellsOne reports whether the answer to a PATCH of v2 is the instance, not a list.
 func (r release) patchTellsOne() bool { return !r.atLeast(3, 0, 2) }
+
+// logLinesType is what v2 wants to be asked for to send a log as lines of JSON.
+func (r release) logLinesType() string {
+	if r.atLeast(3, 0, 2) {
+		return "application/x-ndjson"
+	}
+	return "text/plain"
+}
 
 // hasTimetableKinds reports whether DAGs of v2 tell what kind their timetable is.
 func (r release) hasTimetableKinds() bool { return r.atLeast(3, 2, 0) }

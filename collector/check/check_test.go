@@ -260,6 +260,29 @@ func TestVersionBefore210(t *testing.T) {
 	})
 }
 
+// Airflow before 2.10.5 tells no links of mapped instances: where no others are known, they are not asked for.
+func TestLinksOfMappedInstances(t *testing.T) {
+	for version, outcome := range map[string]string{"2.10.2": "not tried", "2.10.5": "ok", "3.3.2": "ok"} {
+		s := situation{version: version, user: "viewer", prepare: func(server *airflowtest.Server) {
+			server.Update(func(db *airflowtest.Database) {
+				db.DeleteRun("etl", "monday")
+				db.DeleteRun("etl", "tuesday")
+				db.DeleteRun("reports", "one")
+				for _, ti := range db.Expand(db.Add(airflowtest.Task("etl", "monday", "part"), 0).Key, 3) {
+					ti.Start()
+				}
+			})
+		}}
+		s.run(t, func(r *check.Report, _ *airflowtest.Server) {
+			for line := range strings.Lines(text(t, r)) {
+				if strings.Contains(line, "extra links of one") && !strings.HasPrefix(line, outcome) || strings.HasPrefix(line, "FAILED") {
+					t.Errorf("%s: %s", version, line)
+				}
+			}
+		})
+	}
+}
+
 // Everything unfinished and all of a long history stays where it is.
 func TestLargeInstallationsAreNotRead(t *testing.T) {
 	for _, version := range []string{"2.10.2", "2.11.2", "3.3.2"} {

@@ -152,7 +152,7 @@ func (g *gatherer) list(ctx context.Context) error {
 // lookAtTask finds the instance to explain: that of the task, the one with the
 // index, or of a mapped task the one that is worst off.
 func (g *gatherer) lookAtTask(ctx context.Context) error {
-	ref := airflow.TaskInstanceRef{DagID: g.options.DagID, RunID: g.report.Run.RunID, TaskID: g.options.TaskID, MapIndex: -1}
+	ref := airflow.RunRef{DagID: g.options.DagID, RunID: g.report.Run.RunID}.Task(g.options.TaskID)
 	if g.options.MapIndex != nil {
 		ref.MapIndex = *g.options.MapIndex
 	}
