@@ -114,10 +114,19 @@ func (c *Client) Tries(ctx context.Context, ref TaskInstanceRef) ([]TaskInstance
 		return nil, err
 	}
 	defer a.Close()
-	var rows []TaskInstance
 	d := rowDecoder{names: &c.names}
+	rows, err := wholeList(a, d.decode)
+	if err != nil {
+		return nil, err
+	}
+	return onePerTry(rows), nil
+}
+
+// wholeList reads an answer that holds all task instances that there are.
+func wholeList[R any](a *answer, decode func(*jsontext.Decoder) (R, error)) ([]R, error) {
+	var rows []R
 	e, err := decodeListing(a.body, "task_instances", func(dec *jsontext.Decoder) error {
-		t, err := d.decode(dec)
+		t, err := decode(dec)
 		if err != nil {
 			return fmt.Errorf("row %d: %w", len(rows), err)
 		}
@@ -131,7 +140,7 @@ func (c *Client) Tries(ctx context.Context, ref TaskInstanceRef) ([]TaskInstance
 		cause := &IncompleteError{Received: len(rows), Total: e.total}
 		return nil, a.errorf(ClassTooLarge, cause, "%v", cause)
 	}
-	return onePerTry(rows), nil
+	return rows, nil
 }
 
 // onePerTry keeps one row of each attempt, in the order of their numbers. An

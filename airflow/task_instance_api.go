@@ -147,24 +147,8 @@ func (a *TaskInstanceAPI) Tries(ctx context.Context, ref TaskInstanceRef) ([]Tas
 
 // detailsList reads an answer that is a whole list.
 func (a *answer) detailsList(n *names) ([]TaskInstanceDetails, error) {
-	var rows []TaskInstanceDetails
 	d := detailsDecoder{rowDecoder{names: n}}
-	e, err := decodeListing(a.body, "task_instances", func(dec *jsontext.Decoder) error {
-		t, err := d.decode(dec)
-		if err != nil {
-			return fmt.Errorf("row %d: %w", len(rows), err)
-		}
-		rows = append(rows, t)
-		return nil
-	})
-	if err := a.decodeError(err); err != nil {
-		return nil, err
-	}
-	if len(rows) < e.total {
-		cause := &IncompleteError{Received: len(rows), Total: e.total}
-		return nil, a.errorf(ClassTooLarge, cause, "%v", cause)
-	}
-	return rows, nil
+	return wholeList(a, d.decode)
 }
 
 const opExtraLinks = "list the extra links of a task instance"

@@ -283,12 +283,6 @@ func (p *taskInstancesPart) count(ctx context.Context, client *airflow.Client) (
 	return v, nil
 }
 
-// airflowNow is the time on Airflow's clock, as far as it is known.
-func airflowNow(client *airflow.Client) time.Time {
-	skew, _ := client.ClockSkew()
-	return time.Now().Round(0).Add(-skew) // by the wall clock: when that is put right, the skew is another one
-}
-
 func newTaskInstancesValue(states []airflow.State) *taskInstancesValue {
 	v := &taskInstancesValue{
 		listed:     true,

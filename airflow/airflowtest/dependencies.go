@@ -92,14 +92,10 @@ func (d v1) listDependencies(c *call) answer {
 // listDependencies is GET …/taskInstances/{task}/dependencies of v2, and
 // …/{index}/dependencies.
 func (d v2) listDependencies(c *call) answer {
-	index, problem := d.parseIndexOrQuery(c)
+	ti, index, problem := d.named(c)
 	if problem != nil {
 		return *problem
 	}
-	if !c.mayRead(c.path["dag"]) {
-		return d.forbidden()
-	}
-	ti, _ := c.one(index)
 	if ti == nil {
 		var detail any = c.notFound(index)
 		if d.atLeast(3, 1, 0) {

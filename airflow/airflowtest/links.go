@@ -42,14 +42,10 @@ func (d v1) listLinks(c *call) answer {
 
 // listLinks is GET …/taskInstances/{task}/links of v2.
 func (d v2) listLinks(c *call) answer {
-	index, problem := d.parseIndexOrQuery(c)
+	ti, _, problem := d.named(c)
 	if problem != nil {
 		return *problem
 	}
-	if !c.mayRead(c.path["dag"]) {
-		return d.forbidden()
-	}
-	ti, _ := c.one(index)
 	if ti == nil {
 		return d.detail(http.StatusNotFound, "TaskInstance not found")
 	}

@@ -105,3 +105,16 @@ func (d v2) parseIndexOrQuery(c *call) (int, *answer) {
 	}
 	return index, nil
 }
+
+// named is the task instance that the path and the query name, nil if there is none, and its index.
+func (d v2) named(c *call) (ti *TaskInstance, index int, problem *answer) {
+	if index, problem = d.parseIndexOrQuery(c); problem != nil {
+		return nil, 0, problem
+	}
+	if !c.mayRead(c.path["dag"]) {
+		forbidden := d.forbidden()
+		return nil, 0, &forbidden
+	}
+	ti, _ = c.one(index)
+	return ti, index, nil
+}

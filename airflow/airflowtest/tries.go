@@ -53,14 +53,10 @@ func v1Attempt(ti *TaskInstance) object {
 
 // listTries is GET …/taskInstances/{task}/tries of v2, and …/{index}/tries.
 func (d v2) listTries(c *call) answer {
-	index, problem := d.parseIndexOrQuery(c)
+	ti, index, problem := d.named(c)
 	if problem != nil {
 		return *problem
 	}
-	if !c.mayRead(c.path["dag"]) {
-		return d.forbidden()
-	}
-	ti, _ := c.one(index)
 	if ti == nil {
 		return d.detail(http.StatusNotFound, c.notFound(index))
 	}
